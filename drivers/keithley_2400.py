@@ -9,6 +9,7 @@ from typing import Any, Literal
 from qcodes.instrument_drivers.Keithley import Keithley2400 as QcodesKeithley2400
 
 from drivers.keithley_24xx import Keithley24xx
+from drivers.unchanged_opening import UnchangedOpening
 
 __all__ = ["Keithley2400"]
 
@@ -25,7 +26,7 @@ RANGES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 }
 
 
-class Keithley2400(Keithley24xx, QcodesKeithley2400):
+class Keithley2400(UnchangedOpening, Keithley24xx, QcodesKeithley2400):
     """A Keithley 2400 that fills the role of `drivers.roles.BiasSource`: it sources voltage and measures current.
 
     It says whether it was left as a current source (`drivers.protection.CurrentSourcing`).

@@ -50,6 +50,7 @@ class KeysightPNA(NetworkAnalyzer):
 
     def __init__(self, name: str, address: str, parameter: str = "S11", **options: Any) -> None:
         super().__init__(name, address, parameter, **options)
+        self._put_off.clear()  # it would select the trace that is selected
         # QCoDeS calls the lowest frequency `start`; in the role it begins an acquisition.
         self.remove_parameter("start")
         vars(self)["start"] = self.begin
@@ -222,6 +223,16 @@ class KeysightPNA(NetworkAnalyzer):
         self._confirmed[":CALC:PAR:SEL?"] = name
         if self.BY_NUMBER:
             self._confirmed[":CALC:PAR:MNUM?"] = self.ask_within(":CALC:PAR:MNUM?", 1, 2000)
+
+    def get_trace_catalog(self) -> str:
+        """As upstream's; while connecting the selected trace only: upstream selects each to learn its number."""
+        catalog: str = super().get_trace_catalog()  # type: ignore[misc]  # of QCoDeS's class
+        if not self._opening:
+            return catalog
+        selected = self.ask(":CALC:PAR:SEL?").strip().strip('"')
+        listed = catalog.split(",")
+        at = listed.index(selected) if selected in listed[::2] else 0
+        return ",".join(listed[at : at + 2])
 
     def _catalog(self) -> list[tuple[str, str]]:
         """Name and parameter of each trace."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from drivers.answers import is_choice, numbers
 from drivers.errors import CommunicationError, SettingError
-from drivers.scpi import CheckedInstrument
+from drivers.unchanged_opening import UnchangedOpening
 
 __all__ = ["LINE_FREQUENCIES", "Multimeter"]
 
@@ -21,7 +21,7 @@ VOLTS = (0.1, 1.0, 10.0, 100.0, 1000.0)
 TERMINALS = {"FRON": "front", "FRONT": "front", "REAR": "rear"}
 
 
-class Multimeter(CheckedInstrument):
+class Multimeter(UnchangedOpening):
     """A multimeter that fills `drivers.roles.Meter` and `drivers.capabilities.RangedMeter`.
 
     Parameters

@@ -10,7 +10,7 @@ from qcodes.validators import Numbers
 from drivers.answers import marker, register
 from drivers.errors import CommunicationError, OverloadError, ReadingError
 from drivers.line import RETRIES
-from drivers.scpi import CheckedInstrument
+from drivers.unchanged_opening import UnchangedOpening
 
 __all__ = ["TraceAnalyzer", "check_count", "check_range", "limits_of"]
 
@@ -39,7 +39,7 @@ def check_count(name: str, value: int, low: int, high: int) -> None:
         raise ValueError(f"{name} is {value!r}; allowed are whole numbers from {low} to {high}")
 
 
-class TraceAnalyzer(CheckedInstrument):
+class TraceAnalyzer(UnchangedOpening):
     """An analyzer that sends traces; a mix-in in front of a QCoDeS class.
 
     It fills the common part of `drivers.roles.Acquisition`. A subclass makes its settings in `prepare`, between

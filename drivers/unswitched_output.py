@@ -1,5 +1,7 @@
 """The output of a source that has no switch: it counts as off where it was left at 0 V."""
 
+from typing import ClassVar
+
 from drivers.errors import SettingError
 
 __all__ = ["UnswitchedOutput"]
@@ -11,6 +13,8 @@ class UnswitchedOutput:
     Until it is left at 0 V by `output_off` it counts as on, so that its level is ramped to zero.
     """
 
+    #: Whether its output can be switched.
+    has_switch: ClassVar[bool] = False
     #: Largest level (V) that counts as 0: an offset of its converter.
     largest_zero: float = 1e-5
     _left = False

@@ -198,6 +198,7 @@ BASES = {
     "srs_lockin",
     "thermometry",
     "tsp",
+    "unchanged_opening",
     "unswitched_output",
     "web_line",
 }

@@ -41,7 +41,11 @@ def check(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check the station file, the data folder and the ledger; with --open also the instruments, unchanged."""
+    """Check the station file, the data folder and the ledger; with --open also the instruments.
+
+    They keep their settings, outputs and sweeps. What opening sends besides queries, such as the format of data at the
+    remote interface, is listed in docs/instruments.md.
+    """
     config = load_station(station)
     check_station(config)
     folder = check_data_root(data or config.data)

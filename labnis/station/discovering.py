@@ -1,6 +1,7 @@
 """Instruments that a VISA library finds, and fridges on the network."""
 
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -97,7 +98,10 @@ def discovered(visalib: str, also: Sequence[str] = (), *, serial_ports: bool = F
 
 def _listed(manager: pyvisa.ResourceManager, visalib: str) -> Sequence[str]:
     try:
-        return manager.list_resources()
+        with warnings.catch_warnings():
+            # PyVISA-py looks for HiSLIP and LeCroy by a package that need not be there: the manual says so.
+            warnings.filterwarnings("ignore", ".*resources? discovery requires the zeroconf package", UserWarning)
+            return manager.list_resources()
     except Exception as error:  # as above
         raise ConfigurationError(
             f"PyVISA library {visalib!r} does not list its instruments: {printable(error)}"

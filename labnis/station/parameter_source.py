@@ -48,10 +48,9 @@ class ParameterSource:
 
         self._described = described
         self._level = Parameter(instrument, str(spec.level), described)
+        self.has_switch = spec.output != ALWAYS_ON
         self._output = (
-            NoSwitch(self._level)
-            if spec.output == ALWAYS_ON
-            else Switch(instrument, str(spec.output), described, spec.switch)
+            Switch(instrument, str(spec.output), described, spec.switch) if self.has_switch else NoSwitch(self._level)
         )
         self._range, self._compliance = named(spec.range, LARGEST_LEVEL), named(spec.compliance)
         self._integration_time, self._current = named(spec.integration_time), named(spec.current)

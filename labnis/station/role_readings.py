@@ -15,6 +15,8 @@ READ_IN_THE_RUN = {
 }
 """Kinds of roles that have nothing to read before they are prepared."""
 
+NO_SWITCH = "it has no output switch: 0 V is off"
+
 
 @dataclass(frozen=True)
 class RoleReading:
@@ -85,7 +87,8 @@ def _of_bias(station: OpenStation) -> RoleReading:
         problem = f"its output is on at {bias:g} V, beyond limits.maximum_bias ({largest:g} V): use `labnis safe`."
     elif is_on and bias != 0:
         problem = f"its output is on at {bias:g} V, which an earlier run has left: use `labnis safe`."
-    return RoleReading("bias", name, bias, "V", _output(is_on), f"±{largest:g}", problem)
+    remark = _output(is_on) if problem or getattr(source, "has_switch", True) else NO_SWITCH
+    return RoleReading("bias", name, bias, "V", remark, f"±{largest:g}", problem)
 
 
 def _of_setpoint(station: OpenStation, role: str) -> RoleReading:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from labnis.accuracy import AccuracyTableError, RangeAccuracy, Source, StatedUncertainty, load_table
 
 TABLES = sorted((Path(__file__).parents[2] / "drivers" / "accuracy").glob("*.yaml"))
+STATION_DOCS = Path(__file__).parents[2] / "docs" / "station.md"
 KEITHLEY = next(path for path in TABLES if path.stem == "keithley_2450")
 
 
@@ -134,3 +136,10 @@ def test_a_table_that_is_wrong_is_refused_with_file_and_key(before: str, after: 
 def test_a_table_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(AccuracyTableError, match="cannot be read as an accuracy table"):
         load_table(tmp_path / "none.yaml")
+
+
+def test_the_documentation_lists_every_shipped_table() -> None:
+    sentence = (
+        STATION_DOCS.read_text(encoding="utf-8").split("Those of labnis are ")[1].split(", in `drivers/accuracy/`")[0]
+    )
+    assert re.findall(r"`(\w+)`", sentence) == [path.stem for path in TABLES]

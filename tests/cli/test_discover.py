@@ -25,7 +25,7 @@ from sim_instruments.server.fridge_web import BlueforsWeb, ControllerWeb
 from sim_instruments.server.web import WebServer
 from sim_instruments.visa import LabnisVisaLibrary
 from tests.drivers.test_bluefors_control_driver import CERTIFICATE, FINGERPRINT, KEY
-from tests.run.bench import Commands, labnis, write_station  # noqa: F401  # labnis is a fixture
+from tests.run.bench import Commands, command, labnis, write_station  # noqa: F401  # labnis is a fixture
 from tests.served_panel import served
 from tests.shipped_twin import shipped_twin  # noqa: F401  # a fixture
 from tests.test_house_rules import DRIVERS, instruments_of
@@ -254,6 +254,11 @@ def test_an_address_where_no_fridge_answers_is_told(address: str, truth: str, la
     (found,) = [one for one in json.loads(answer.out)["instruments"] if one["address"] == address]
     assert found["problem"].startswith("no identity: ")
     assert (found["identity"], found["type"]) == ("", None)
+
+
+def test_a_missing_package_of_pyvisa_py_is_no_warning(tmp_path: Path) -> None:
+    answer = command("discover --visalib @py", tmp_path)
+    assert (answer.code, answer.err) == (0, "")
 
 
 class Terminal(io.StringIO):

@@ -67,6 +67,15 @@ def test_trace_is_the_worlds_reflection(vna: KeysightN5222B, twin: LabnisVisaLib
     assert vna.ask("SYST:ERR?") == '+0,"No error"'
 
 
+def test_opening_leaves_the_selected_trace(twin: LabnisVisaLibrary, panel: KeysightN5222BPanel) -> None:
+    panel.receive(b":CALC:PAR:DEF:EXT 'mine','S21';:CALC:PAR:SEL 'mine'")
+    opened = KeysightN5222B("vna", ADDRESSES["vna"], visalib=VISALIB)
+    assert panel.selected == 2
+    assert [trace.trace_name for trace in opened.traces] == ["CH1_S11_1", "mine"]  # upstream's own list, as ever
+    opened.prepare(**SWEEP)
+    assert panel.selected == 1
+
+
 def test_short_narrow_sweeps_are_allowed(vna: KeysightN5222B) -> None:
     """QCoDeS's own span parameter refuses less than 10 MHz, which the instrument does not."""
     vna.prepare(**{**SWEEP, "span": 1e6, "points": 2})

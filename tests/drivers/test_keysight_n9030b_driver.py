@@ -64,6 +64,16 @@ def refuse(_block: bytes) -> bytes:
     raise ScpiError(-230)
 
 
+def test_opening_does_not_end_a_continuous_sweep_that_somebody_watches(
+    twin: LabnisVisaLibrary, panel: KeysightN9030BPanel
+) -> None:
+    panel.receive(b":INIT:CONT 1")
+    opened = KeysightN9030B("analyzer", ADDRESSES["analyzer"], visalib=VISALIB)
+    assert opened.ask(":INIT:CONT?").strip() == "1"
+    opened.write(":SWE:POIN 1001")  # now somebody measures: first what QCoDeS's constructor wanted
+    assert opened.ask(":INIT:CONT?").strip() == "0"
+
+
 def test_density_is_the_worlds_and_scatters_by_the_radiometer_equation(
     analyzer: KeysightN9030B, twin: LabnisVisaLibrary
 ) -> None:

@@ -12,6 +12,7 @@ from labnis.experiment.twin import twin_of
 from labnis.station import OpenStation, RoleReading, load_station, open_station, read_roles
 from sim_instruments.visa import LabnisVisaLibrary
 from tests.run.bench import write_station
+from tests.run.test_every_instrument import COMBINATIONS
 
 
 @pytest.fixture
@@ -61,3 +62,13 @@ def test_a_reading_that_fails_does_not_hide_the_others(station: OpenStation) -> 
     found = readings(station)
     assert "overload" in found["lockin"].problem
     assert found["fridge"].problem == ""
+
+
+def test_a_source_without_a_switch_at_0_volts_is_not_told_as_on(tmp_path: Path) -> None:
+    text = COMBINATIONS["qdac2"].read_text(encoding="utf-8")
+    config = load_station(write_station(tmp_path, text))
+    with twin_of(config, None, 1) as twin, open_station(config, twin=twin) as opened:
+        opened.open(["bias"])
+        found = next(iter(read_roles(opened, ["bias"])))
+    assert (found.value, found.problem) == (pytest.approx(0.0, abs=1e-5), "")
+    assert found.remark == "it has no output switch: 0 V is off"

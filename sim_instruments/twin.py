@@ -53,6 +53,8 @@ class Twin:
         Source of uncertainty → its error, in the unit of the source; empty if the instruments do not err.
     drawn
         What tells its instruments from those of other simulations; empty if they do not err.
+    redrawn
+        Whether with another seed device or instruments are others.
     true_curves
         Function of voltages across the device (V), and of the temperature (K) that the thermometer of its stage reads
         (that of the fridge without a heater, if none is given), that returns electron_temperature (K), cooling_power
@@ -70,6 +72,7 @@ class Twin:
     instrument_errors: Mapping[str, float] = field(default_factory=dict)
     true_curves: Callable[[Real, float | None], Mapping[str, Real]] = lambda _voltage, _read: {}
     drawn: str = ""
+    redrawn: bool = False
 
     @property
     def truth(self) -> Mapping[str, float]:
@@ -192,7 +195,7 @@ def open_twin(
         text = path.read_text(encoding="utf-8")
         own = world.errors
         results, curves = partial(_true_results, world), partial(_true_curves, world)
-        known = text, world.seed, results, own.by_uid, curves, own.drawn
+        known = text, world.seed, results, own.by_uid, curves, own.drawn, world.truth.redrawn
         yield Twin(visalib, where, stand_ins, world.clock, *known)
     finally:
         _IN_USE.remove(visalib)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import groupby
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +18,7 @@ from labnis.errors import RequestError
 from labnis.ledger import Calibration, Ledger, Validity, valid_at, validities
 from labnis.ledger.of_station import ledger_of
 from labnis.station import StationConfig, load_station
+from labnis.storage import read_metadata
 from labnis.ui.output import cells, encodable, minute, print_table, say, say_json
 
 __all__ = ["ledger", "shown_error"]
@@ -113,9 +115,9 @@ def uses(
     """
     opened = ledger_of(load_station(station), data)
     every = opened.calibrations()
-    named = {c.run_id for c in every if run in (c.run_id, c.run_path)} or {
-        c.run_id for c in every if c.run_id.startswith(run)
-    }
+    if Path(run).is_file():
+        run = read_metadata(Path(run))["run_id"]
+    named = {c.run_id for c in every if run == c.run_id} or {c.run_id for c in every if c.run_id.startswith(run)}
     if len(named) != 1:
         candidates = ", ".join(sorted(named)) or "none"
         raise RequestError(

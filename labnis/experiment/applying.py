@@ -107,7 +107,7 @@ class Calibration:
         if instruments and missing:
             notes.append(f"not known of the data, and not checked: the instruments {', '.join(missing)}")
         drift = self._drift(measured)
-        if "spectrum" in known and self.drift:
+        if "spectrum" in known and drift:
             notes.append(f"σ of the gain contains a drift of {drift:.2g} dB, as seen in its cooldown")
         parts: dict[str, tuple[Any, ...]] = {}
         for name in known:

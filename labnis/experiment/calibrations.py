@@ -39,6 +39,8 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
+# E_n beyond which a property of a device is taken for that of another one: 6σ.
+_OTHER_DEVICE = 3.0
 # From these keys of the wiring follows the voltage across the device.
 _LINE = ("divider", "series_resistance")
 
@@ -259,20 +261,41 @@ class Logbook:
             logger.info("the results are in the ledger %s", self.ledger.url)
         return [*problems, *told]
 
+    def compared(
+        self, analyses: Iterable[Analysis], fits: Mapping[str, FitResult], path: Path, metadata: Mapping[str, Any]
+    ) -> dict[str, FitResult]:
+        """The `fits` of a run, with a warning where what a cooldown does not change of a device has changed.
+
+        These are the results that an analysis lists in `of_device`: another device may be at the end of the line.
+        """
+        found = dict(fits)
+        for analysis in analyses:
+            if analysis.name not in fits or is_secondary(analysis) or not hasattr(analysis, "of_device"):
+                continue
+            entries = self._entries(analysis, fits[analysis.name], _of_run(path, metadata))
+            apart = [self._apart(entry, _OTHER_DEVICE) for entry in entries if entry.quantity in analysis.of_device]
+            told = tuple(f"{one}: is it the same device? If it has changed, revoke that one" for one in apart if one)
+            found[analysis.name] = replace(fits[analysis.name], warnings=(*fits[analysis.name].warnings, *told))
+        return found
+
     def _contradiction(self, entry: NewCalibration) -> str:
         """What a result and the newest one before it that counts say of each other, if that is a contradiction."""
+        apart = self._apart(entry, 1.0)
+        return f"{apart}: it has changed, or an assumption of one of them is wrong" if apart else ""
+
+    def _apart(self, entry: NewCalibration, limit: float) -> str:
+        """By how much a result differs from the newest one before it that counts, if that is beyond an E_n."""
         try:
             before = self.ledger.latest(self.cooldown, self.simulated, quantity=entry.quantity, expired=True)
         except LedgerUnavailableError:  # entering it says so
             return ""
         same = before is not None and _seed(before) == _seed(entry)
         apart = difference_of(before, entry) if before is not None and same and not entry.warnings else None
-        if before is None or apart is None or before.run_id == entry.run_id or (error := normalized(*apart)) <= 1:
+        if before is None or apart is None or before.run_id == entry.run_id or (error := normalized(*apart)) <= limit:
             return ""
         return (
             f"{entry.quantity} differs by {Estimate(*apart, entry.unit)} from that of run {before.run_id}, "
-            f"{before.measured.astimezone():%Y-%m-%d %H:%M} (E_n = {error:.3g}): it has changed, or an assumption of "
-            "one of them is wrong"
+            f"{before.measured.astimezone():%Y-%m-%d %H:%M} (E_n = {error:.3g})"
         )
 
     def _entries(self, analysis: Analysis, fit: FitResult, known: Mapping[str, Any]) -> list[NewCalibration]:
@@ -313,8 +336,8 @@ def _of_run(path: Path, known: Mapping[str, Any]) -> dict[str, Any]:
         "fridge_temperature": fit["fridge_temperature"],
         "wiring": known["wiring"],
         "instruments": known["instruments"],
-        # Of another seed the device may be another one, too.
-        "seed": known["seed"],
+        # Of another one device and instruments are others, under the same names.
+        "seed": known["seed"] if known["context"].get("redrawn", True) else None,
     }
     used = [[one.get("version", one["fit"]), one["run_id"]] for one in known["calibrations"]]
     return {

@@ -40,7 +40,7 @@ from labnis.ledger import Ledger, new_batch
 from labnis.safety.safeguards import Safeguards
 from labnis.safety.stop_requests import StopRequest
 from labnis.station import OpenStation
-from labnis.storage import RunWriter, Status, collect_environment, read_metadata
+from labnis.storage import RunWriter, Status, collect_environment
 from sim_instruments import Twin
 
 __all__ = ["Session"]
@@ -232,7 +232,7 @@ class Session:
                 simulated=self.simulated, twin=self.twin, tags=tags, note=note,
             )  # fmt: skip
             writer, earlier = file_of(procedure, metadata, self.data, resume)
-            return self._run(procedure, plan, writer, earlier, window)
+            return self._run(procedure, plan, writer, earlier, window, vars(metadata) | {"run_id": writer.run_id})
 
     def _run(
         self,
@@ -241,8 +241,12 @@ class Session:
         writer: RunWriter,
         earlier: xarray.Dataset | None,
         window: Procedure | None,
+        metadata: Mapping[str, Any],
     ) -> Run:
         self.may_go_on = False
+        logbook = Logbook(
+            self.ledger, self.cooldown, self.batch, self.data, code_version(self._environment), self.simulated
+        )
         if self._record is not None:
             beside = Path(os.path.relpath(self._record.path, writer.path.parent)).as_posix()
             writer.event("visa", "a VISA record is written", record=beside)
@@ -276,7 +280,8 @@ class Session:
         with collecting(failures):
             data = recorder.data()
             fits, problems = analyse(plan.analyses, data, plan.context, plan.known)
-            fits = plan.with_failures_told(fits)
+            if data is not None:
+                fits = logbook.compared(plan.analyses, plan.with_failures_told(fits), writer.path, metadata)
         status = self._close(writer, plan, fits, data, failures)
         notes = self._notes(plan, live, problems)
         if status == "done" and planned is not None and writer.rows < planned and not (live and live.reached):
@@ -284,9 +289,7 @@ class Session:
         if status == "done":
             self._fits |= priors_of(plan.analyses, fits, writer.path, writer.run_id)
             with collecting(failures):
-                code = code_version(self._environment)
-                logbook = Logbook(self.ledger, self.cooldown, self.batch, self.data, code, self.simulated)
-                notes += logbook.enter(plan.analyses, fits, writer.path, read_metadata(writer.path))
+                notes += logbook.enter(plan.analyses, fits, writer.path, metadata)
         results = published(plan.analyses, fits)
         name = type(procedure).__name__
         primary = fits.get(plan.analyses[0].name) if plan.analyses else None

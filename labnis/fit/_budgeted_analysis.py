@@ -40,6 +40,8 @@ class BudgetedAnalysis:
         Names of the analyses whose fits are the priors.
     secondary
         Whether the results are published as `name.result` and never used as a prior.
+    of_device
+        Results that no cooldown changes: where one has changed, it may be another device.
 
     """
 
@@ -48,6 +50,7 @@ class BudgetedAnalysis:
     parameters: ClassVar[Mapping[str, str]]
     needs: ClassVar[tuple[str, ...]] = ()
     secondary: ClassVar[bool] = False
+    of_device: ClassVar[tuple[str, ...]] = ()
 
     def evaluated(
         self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None = None

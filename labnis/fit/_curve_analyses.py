@@ -182,6 +182,7 @@ class CurrentVoltage(_Curve):
     results: ClassVar[Mapping[str, str]] = {**_Curve.results, **EXTREMES}
     parameters: ClassVar[Mapping[str, str]] = {**_Curve.parameters, "current_offset": "A", ASYMMETRY: "1", **ISLAND}
     column = "current"
+    of_device = ("gap", "normal_resistance")
     fit_curve = staticmethod(fit_current_voltage)
     model = staticmethod(current_voltage_model)
     model_of = staticmethod(model_of_current)

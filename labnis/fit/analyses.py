@@ -61,6 +61,7 @@ class Reflection(BudgetedAnalysis):
     }
     parameters: ClassVar[Mapping[str, str]] = {**RATES, "fano_real": "1", "fano_imag": "1", **JUNCTION}
     needs = ("current_voltage",)
+    of_device = ("damping_line",)
 
     def fit(
         self, data: xarray.Dataset, context: FitContext, priors: Priors, start: FitResult | None = None

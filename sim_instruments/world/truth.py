@@ -284,6 +284,12 @@ class Truth(_Section):
         return self
 
     @property
+    def redrawn(self) -> bool:
+        """Whether with another seed not only the noise, but also the device or its instruments are others."""
+        own = self.instrument_errors != "none" and self.instrument_seed is None
+        return own or self.resonator.fano_real_sigma != 0
+
+    @property
     def series(self) -> int:
         """Number of junctions in series."""
         return self.junctions if isinstance(self.junctions, int) else self.junctions[0]

@@ -1,4 +1,4 @@
-"""A year at the twin: three devices, twelve cooldowns, a drift, two jumps, a switch at the wrong device, a bad cable."""
+"""A year at the twin: three devices, twelve cooldowns, a drift, two jumps, a wrong switch and a bad cable."""
 
 import json
 import re
@@ -55,6 +55,7 @@ class Year:
                 self.answers[f"CD{month:02}", day] = json.loads(answer.out)
                 self.codes[f"CD{month:02}", day] = answer.code
             if month in (5, SWITCHED):
+                self._station(device, device, 2 * DRIFT)
                 command = f"run EmittedPowerVsBias --set points=5 --dry-run --seed {month} --json"
                 answer = self._at(month, 20, command, device)
                 self.answers[f"CD{month:02}", 20] = json.loads(answer.out)
@@ -77,9 +78,10 @@ class Year:
         truth = changed(truth, "damping_line: 1.6e+7", f"damping_line: {line}")
         truth = changed(truth, "gain_db: 51.84", f"gain_db: {GAIN + gain:.4f}")
         truth = changed(truth, "instrument_errors: none", "instrument_errors: stated\ninstrument_seed: 5")
+        truth = changed(truth, "fano_real_sigma: 0.02", "fano_real_sigma: 0.0")
         name = f"truth_of_{seen}_{gain:+.2f}.yaml"  # a process reads each file once
         (self.folder / name).write_text(truth, encoding="utf-8")
         text = BUDGETED_TEXT.replace("sim_instruments/nis_device.yaml", name)
-        text, number = re.subn(r"name: nis_device", f"name: {device}", text)
+        text, number = re.subn(r"name: nis_device", f"name: {device}", text.replace("2026-", "2024-"))
         assert number == 1
         (self.folder / f"{device}.yaml").write_text(text, encoding="utf-8")

@@ -16,7 +16,7 @@ from labnis.errors import DataQualityError
 from labnis.experiment.analysis import fitted
 from labnis.fit import FitContext, FitResult
 from labnis.storage import read_metadata
-from tests.run.bench import Commands
+from tests.run.bench import Commands, changed
 
 STEPS = {
     "IVSweep": (
@@ -207,3 +207,18 @@ def test_what_a_calibration_assumes_stands_with_every_result(labnis: Commands) -
     gain = next(entry for entry in entries if entry["quantity"] == "gain")
     for assumption in ("fano_real: 1.0 ± 0.02", "junctions: "):
         assert assumption in gain["assumed"]
+
+
+def test_what_no_cooldown_changes_of_a_device_tells_another_one(tmp_path: Path, labnis: Commands) -> None:
+    command = "run ReflectionVsBias --dry-run --json --set points=9 --set frequencies=51"
+    assert labnis(command).code == 0
+    text = (tmp_path / "truth.yaml").read_text(encoding="utf-8")
+    (tmp_path / "other.yaml").write_text(changed(text, "damping_line: 1.6e+7", "damping_line: 2.0e+7"), "utf-8")
+    station = tmp_path / "station.yaml"
+    station.write_text(changed(station.read_text(encoding="utf-8"), "truth.yaml", "other.yaml"), encoding="utf-8")
+    answer = labnis(command)
+    assert answer.code == DataQualityError.exit_code
+    (warning,) = json.loads(answer.out)["results"]["damping_line"]["warnings"]
+    assert warning.startswith("damping_line differs by ") and "is it the same device?" in warning
+    later = labnis("run EmittedPowerVsBias --dry-run --json --set points=5 --set frequencies=51")
+    assert "does not use the reflection fit" in later.err and "is in doubt" in later.err

@@ -1,0 +1,1 @@
+from tests.run.bench import labnis, station  # noqa: F401  # fixtures

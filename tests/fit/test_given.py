@@ -84,7 +84,9 @@ def test_a_given_value_enters_the_chain_once(
     assert junction["dynes"].sigma < min(1e-7, free["dynes"].sigma)
     assert "given" in junction.assumed["dynes"] and not junction.warnings
     handed_on, twice = (fit_reflection(traces, prior=junction, given=one) for one in (None, given))
-    np.testing.assert_allclose(twice.values, handed_on.values, rtol=1e-9)
+    # As far as a search goes to its end.
+    moved = np.abs(twice.select(twice.free).values - handed_on.select(twice.free).values)
+    assert (moved / handed_on.select(twice.free).sigma).max() < 1e-5
     assert twice["dynes"].sigma == pytest.approx(handed_on["dynes"].sigma, rel=1e-9)
     later = fit_reflection(traces, prior=free, given=given)
     assert later["dynes"].sigma == pytest.approx(handed_on["dynes"].sigma, rel=1e-2)

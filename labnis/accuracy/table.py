@@ -108,7 +108,8 @@ class AccuracyTable(_Section):
     Attributes
     ----------
     model, source
-        Manufacturer's name of the model, and the document with its revision and page.
+        Manufacturer's name of the model, and the document with its revision and page; one that begins with "unsourced"
+        marks every figure in a budget.
     distribution
         "rectangular" where the document states no coverage, {"normal": k} where it does.
     temperature
@@ -173,13 +174,14 @@ class AccuracyTable(_Section):
         found = self.quantities[quantity]
         ranges = sorted(found.ranges.items(), key=lambda entry: entry[1].largest)
         lower = [0.0, *(part.largest for _, part in ranges)]
+        marked = "(unsourced) " if self.source.startswith("unsourced") else ""
         kind: Distribution = "rectangular" if self.distribution == "rectangular" else "normal"
         identity, _, adjusted = instrument.partition("@")
         since = f"@{adjusted}" if adjusted else ""
         return tuple(
             Source(
                 f"{identity}/{quantity}.{effect}[{name}]{since}",
-                f"{self.model}, {effect} of {quantity} in the range {name}",
+                f"{self.model}, {marked}{effect} of {quantity} in the range {name}",
                 unit, size / self.divisor, kind, self.source, f"{acts_on}.{effect}", above, part.largest,
             )
             for above, (name, part) in zip(lower, ranges, strict=False)

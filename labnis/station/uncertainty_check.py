@@ -1,6 +1,7 @@
 """What the section `uncertainty` of station.yaml refers to: accuracy tables, and roles on which its keys act.
 
-A table is looked for in the folder `accuracy` beside the station file, then among the drivers'.
+A table is looked for in the folder `accuracy` beside the station file, then among the drivers'; "unsourced/NAME" is one
+of figures that nobody has read on paper.
 """
 
 from collections.abc import Iterator
@@ -35,9 +36,10 @@ def accuracy_table(name: str, folder: Path) -> AccuracyTable:
     if own.is_file():
         return load_table(own)
     shipped = Path(str(files("drivers"))) / "accuracy"
-    found = shipped / f"{name}.yaml"
-    if Path(name).name != name or not found.is_file():
-        known = ", ".join(sorted(path.stem for path in shipped.glob("*.yaml")))
+    known_files = {path.relative_to(shipped).with_suffix("").as_posix(): path for path in shipped.rglob("*.yaml")}
+    found = known_files.get(name)
+    if found is None:
+        known = ", ".join(sorted(known_files))
         raise AccuracyTableError(f"no accuracy table {name!r} in {own.parent}, nor among those of the drivers: {known}")
     return load_table(found)
 

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from labnis.accuracy import AccuracyTableError, RangeAccuracy, Source, StatedUncertainty, load_table
+from labnis.station.uncertainty_check import accuracy_table
 
+UNSOURCED = sorted((Path(__file__).parents[2] / "drivers" / "accuracy" / "unsourced").glob("*.yaml"))
 TABLES = sorted((Path(__file__).parents[2] / "drivers" / "accuracy").glob("*.yaml"))
 STATION_DOCS = Path(__file__).parents[2] / "docs" / "station.md"
 KEITHLEY = next(path for path in TABLES if path.stem == "keithley_2450")
@@ -67,6 +69,17 @@ def test_every_table_names_its_document_and_is_no_better_than_a_primary_standard
     for quantity in table.quantities.values():
         for name, part in quantity.ranges.items():
             assert 1e-6 < part.half_width(part.largest) / part.largest < 0.1, (path.stem, name)
+
+
+@pytest.mark.parametrize("path", UNSOURCED, ids=lambda path: path.stem)
+def test_figures_that_nobody_has_read_are_marked_wherever_they_count(path: Path) -> None:
+    table = accuracy_table(f"unsourced/{path.stem}", path.parent / "nothing")
+    for name in table.quantities:
+        for source in table.sources(name, "voltage", "x/1"):
+            assert "(unsourced)" in source.label and source.document.startswith("unsourced")
+    with pytest.raises(AccuracyTableError, match="no accuracy table 'yokogawa_gs200'.*unsourced/yokogawa_gs200"):
+        accuracy_table("yokogawa_gs200", path.parent / "nothing")
+    assert f"`{path.stem}`" in STATION_DOCS.read_text(encoding="utf-8").split("On request ")[1].split("budget")[0]
 
 
 def test_gain_and_offset_of_each_range_are_sources_of_their_own() -> None:

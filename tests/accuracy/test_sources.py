@@ -77,7 +77,7 @@ def test_figures_that_nobody_has_read_are_marked_wherever_they_count(path: Path)
     for name in table.quantities:
         for source in table.sources(name, "voltage", "x/1"):
             assert "(unsourced)" in source.label and source.document.startswith("unsourced")
-    with pytest.raises(AccuracyTableError, match="no accuracy table 'yokogawa_gs200'.*unsourced/yokogawa_gs200"):
+    with pytest.raises(AccuracyTableError, match=r"no accuracy table 'yokogawa_gs200'.*unsourced/yokogawa_gs200"):
         accuracy_table("yokogawa_gs200", path.parent / "nothing")
     assert f"`{path.stem}`" in STATION_DOCS.read_text(encoding="utf-8").split("On request ")[1].split("budget")[0]
 

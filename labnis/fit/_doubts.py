@@ -1,6 +1,6 @@
 """Texts of a result about its residuals: what was left out, structure and what it looks like, uneven noise."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from labnis.fit._residuals import (
 )
 from labnis.fit.arrays import Bool, Real
 from labnis.fit.estimate import number_text
+from labnis.fit.junction._island import ANDREEV, KAPITZA
 from labnis.fit.models import Model, Suspect
 from labnis.fit.parameters import Parameter, conditioned, prior_rows
 from labnis.fit.result import FitResult
@@ -27,6 +28,7 @@ __all__ = [
     "HELD",
     "contradicted_prior",
     "doubts_from_residuals",
+    "or_held",
     "suspected",
     "texts_of_left_out",
 ]
@@ -34,7 +36,7 @@ __all__ = [
 #: How the warning of a cause other than heat begins.
 AS_WELL = "at one temperature the curve is described as well"
 #: How the warning of a contradicted prior begins.
-CONTRADICTED = "the data contradict what was known before"
+CONTRADICTED = "the data contradict what was"
 #: How the warning of a wrong value that is held begins.
 HELD = "it looks like the value at which a parameter is held, of"
 
@@ -48,6 +50,10 @@ _ALIKE, _TOO_SMALL = 0.2, 1.3
 _NEGLIGIBLE = 0.3
 # A prior is contradicted beyond so many standard deviations, along directions of which the data determine this part.
 _CONTRADICTS, _DETERMINED = 5.0, 1e-4
+# What moves by less than this many standard deviations of what was known of it is not named.
+_MOVED = 2.0
+# What no other run has measured, but the fit assumes where nothing is given.
+_ASSUMED = {"dephasing_rate", KAPITZA, *ANDREEV}
 # A value that is 0 to this part of the σ of its prior is at a bound.
 _AT_ZERO = 1e-6
 
@@ -133,8 +139,10 @@ def _above(columns: Real, rows: Real) -> Real:
     return np.vstack([columns, np.pad(rows, ((0, 0), (0, columns.shape[1] - rows.shape[1])))])
 
 
-def contradicted_prior(result: FitResult, prior: FitResult | None, systematic: Real | None = None) -> tuple[str, ...]:
-    """A warning where the data contradict the `prior` of the fit.
+def contradicted_prior(
+    result: FitResult, prior: FitResult | None, systematic: Real | None = None, given: Collection[str] = ()
+) -> tuple[str, ...]:
+    """A warning where the data contradict the `prior` of the fit, in which some values were `given`.
 
     What the fit adds to the prior's values scatters by the prior's covariance less that of the result. In addition
     it changes by the columns of `systematic`, shape (values of the prior, sources); where these are not known yet, by
@@ -163,14 +171,29 @@ def contradicted_prior(result: FitResult, prior: FitResult | None, systematic: R
     pulls /= np.sqrt(np.where(known, variance, 1.0))
     if np.abs(pulls).max() < _CONTRADICTS:
         return ()
+    assumed = _ASSUMED.difference(given)
+    before = "assumed" if assumed.issuperset(names) else "known before"
+    told = f"{CONTRADICTED} {before}, by {np.abs(pulls).max():.2g}σ"
     share = 1 - moved.sigma**2 / prior.sigma**2  # of each parameter that the data determine
-    at = int(np.argmax(np.abs(moved.values - prior.values) / prior.sigma / np.sqrt(np.maximum(share, _DETERMINED))))
-    before = prior[names[at]]
-    change = number_text(float(moved.values[at] - prior.values[at]), before.unit)
+    away = np.abs(moved.values - prior.values) / prior.sigma
+    if away.max() < _MOVED:
+        told += f", although no value moves by {_MOVED:g}σ of what was {before}"
+        return (f"{told}: the model may be incomplete; look at the residuals",)
+    at = int(np.argmax(np.where(away < _MOVED, 0.0, away / np.sqrt(np.maximum(share, _DETERMINED)))))
+    change = number_text(float(moved.values[at] - prior.values[at]), prior.units[at])
+    told += f", most of all {names[at]}: {prior[names[at]]} was"
+    if names[at] in assumed:
+        return (f"{told} assumed, and these data move it by {change}; the model may be incomplete, or give it with σ",)
     return (
-        f"{CONTRADICTED}, by {np.abs(pulls).max():.2g}σ, most of all {names[at]}: {before} was known or assumed, and "
-        f"these data move it by {change}; is it the same device, in the same state, and is what is given right?",
+        f"{told} known or assumed, and these data move it by {change}; is it the same device, in the same state, and "
+        "is what is given right?",
     )
+
+
+def or_held(result: FitResult) -> str:
+    """What else than a stated value may be wrong, in words: the values that are held; empty without any."""
+    held = [name for name, sigma in zip(result.names, result.sigma, strict=True) if sigma == 0]
+    return f"the value at which {' or '.join(held)} is held, " if held else ""
 
 
 def _between(result: FitResult) -> float:

@@ -110,12 +110,17 @@ def scaled_unit(size: float, unit: str) -> tuple[float, str]:
     return scale, prefix + text
 
 
-def number_text(value: float, unit: str) -> str:
-    """Three digits, a prefix and the unit: "1.2 mV"; a question mark for a value that is not known."""
+def number_text(value: float, unit: str, apart_from: float = 0.0) -> str:
+    """Three digits, a prefix and the unit: "1.2 mV"; a question mark for a value that is not known.
+
+    More digits where these are needed to tell it from the other value that it is `apart_from`.
+    """
     if not math.isfinite(value):
         return "?"
     scale, text = scaled_unit(value, unit)
-    return f"{value / scale:.3g} {text}".strip()
+    part = abs(value - apart_from) / abs(value) if value != 0 else 1.0
+    digits = max(3, 2 + math.ceil(-math.log10(part))) if part else 3
+    return f"{value / scale:.{digits}g} {text}".strip()
 
 
 def _larger(value: float, sigma: float) -> float:

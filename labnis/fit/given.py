@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from labnis.fit.arrays import Real
-from labnis.fit.estimate import Estimate
+from labnis.fit.estimate import Estimate, number_text
 from labnis.fit.junction._island import SLOWEST_DEPHASING
 from labnis.fit.parameters import Given, Parameter, joined
 from labnis.fit.result import FitError, FitResult, result_from_mapping
@@ -125,7 +125,7 @@ def _contradiction(prior: FitResult | None, name: str, value: float, sigma: floa
     pull = abs(value - before.value) / max(float(np.hypot(before.sigma, sigma)), np.finfo(float).tiny)
     if pull < _CONTRADICTS:
         return []
-    told = Estimate(value, sigma, before.unit)
+    told = Estimate(value, sigma, before.unit) if sigma else number_text(value, before.unit, before.value)
     return [
         f"{name} is {'given as' if sigma else 'held at'} {told}, and {before} was known, {pull:.3g}σ away; is it "
         "the same device, in the same state, and is the unit right?"

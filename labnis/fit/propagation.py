@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from labnis.accuracy import Budget, Source
-from labnis.fit._doubts import AS_WELL, CONTRADICTED, HELD, contradicted_prior
+from labnis.fit._doubts import AS_WELL, CONTRADICTED, HELD, contradicted_prior, or_held
 from labnis.fit._residuals import noise_between_neighbours, side_by_side, unlike_noise
 from labnis.fit.arrays import Real
 from labnis.fit.parameters import Parameter, conditioned, prior_rows
@@ -131,7 +131,7 @@ def with_budget(
     budget = Budget(sources, table, tuple(dict.fromkeys((*earlier, *absent))))
     errors = _errors_wanted(changes, rest, slopes, covariance)
     order = side_by_side(fit.residuals, measured.model.rows(), counts)
-    told = (*_structure(fit, errors, order[counts[order]]), *_contradictions(sources, errors))
+    told = (*_structure(fit, errors, order[counts[order]]), *_contradictions(sources, errors, or_held(fit)))
     return replace(fit, budget=budget, warnings=_without_explained_contradiction(told, fit, measured, added))
 
 
@@ -248,8 +248,8 @@ def _of(size: float, source: Source) -> str:
     return f"{100 * size:.3g} %" if source.unit == "1" else f"{size:.3g} {source.unit}"
 
 
-def _contradictions(sources: Sequence[Source], errors: _Errors) -> list[str]:
-    """Warnings where the data want a larger error than a source may have: what they alone say of it."""
+def _contradictions(sources: Sequence[Source], errors: _Errors, held: str) -> list[str]:
+    """Warnings where the data want a larger error than a source may have: what they alone say of it; see `or_held`."""
     found = []
     for source, value, sigma in zip(sources, errors.value, errors.sigma, strict=True):
         if abs(value) > _CONTRADICTS:
@@ -258,6 +258,6 @@ def _contradictions(sources: Sequence[Source], errors: _Errors) -> list[str]:
             wanted, known = (_of(one * source.standard, source) for one in (value / share, sigma / np.sqrt(share)))
             found.append(
                 f"the data want an error of {wanted} ± {known} of {source.label}, whose standard uncertainty is stated "
-                f"as {_of(source.standard, source)}; is a stated value wrong, or the model?"
+                f"as {_of(source.standard, source)}; is a stated value wrong, {held}or the model?"
             )
     return found

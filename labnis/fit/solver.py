@@ -105,7 +105,7 @@ def solve(
     doubts = (
         *(() if isolated else left_out),
         *doubts_from_residuals(result, model, held, prior),
-        *contradicted_prior(result, prior),
+        *contradicted_prior(result, prior, given=known.assumed.keys()),
     )
     return replace(
         result,

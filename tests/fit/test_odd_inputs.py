@@ -112,10 +112,13 @@ def small_gap(lab: Lab, **options: Any) -> Answer:
     return Answer(fit, measuring.pulls(fit, truth))
 
 
-def heated(lab: Lab, **options: Any) -> Answer:
+def heated(lab: Lab, line: float = LINE, gain: float = 1.0, maximum: float = 1.2e-3, **options: Any) -> Answer:
     """The fit of a curve of an island that tunnelling cools."""
     truth = load_truth(SHIPPED_TRUTH)
-    fit = fit_current_voltage(*measuring.current_voltage(truth, 1), series_resistance=LINE, **options)
+    voltage, current = measuring.current_voltage(truth, 1, maximum=maximum)
+    voltage = gain * (voltage - (line - LINE) * current)
+    fit = fit_current_voltage(voltage, current, series_resistance=line, **options)
+    assert not any("same device" in text for text in fit.warnings)
     return Answer(fit, measuring.pulls(fit.select(fit.free), truth))
 
 
@@ -164,6 +167,14 @@ def offset(
     there = only(lab.curve[0])
     found = fitted(lab, lab.curve[0][there] + volt, lab.curve[1][there] + ampere)
     return replace(found, pulls={name: pull for name, pull in found.pulls.items() if not name.endswith("_offset")})
+
+
+def stepped(lab: Lab, seed: int) -> Answer:
+    """The fit of a sweep in whose middle the offset of the current steps; no warning asks for another device."""
+    voltage, current = measuring.current_voltage(lab.truth, seed)
+    found = fitted(lab, voltage, current + np.where(voltage > 0, 3e-12, 0.0))
+    assert not any("same device" in text or "dephasing_rate" in text for text in found.fit.warnings)
+    return found
 
 
 def noisy_tunnelling(_lab: Lab) -> Answer:
@@ -237,6 +248,22 @@ CURVES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
     "true gap held, the voltage read too large": (
         lambda lab: fitted(lab, 1.0002 * lab.curve[0], lab.curve[1], fixed={"gap": 215e-6}),
         r"of gap, 215 µeV: the curve alone has 215\.04",
+    ),
+    "wrong resistance held, by little": (
+        lambda lab: fitted(lab, *lab.curve, fixed=COLD | {"normal_resistance": 12.004e3}),
+        r"of normal_resistance, 12\.004 kΩ: the curve alone has 1(2\.000|1\.999)",
+    ),
+    "wrong line stated, of an island that heats": (
+        lambda lab: heated(lab, line=LINE + 100, resistance_sigma=12.0),
+        r"want a series resistance of 20\S* ± \S+ ohm, and 2100 ± 12 ohm are stated; is the stated value wrong, or",
+    ),
+    "wrong line stated, and the gap held": (
+        lambda lab: heated(lab, line=LINE + 100, resistance_sigma=12.0, fixed={"gap": 215e-6}),
+        "ohm are stated; is the stated value wrong, the value at which gap is held, or the model",
+    ),
+    "true gap held, the voltage read slightly too large": (
+        lambda lab: heated(lab, gain=1.0005, maximum=0.5e-3, resistance_sigma=12.0, fixed={"gap": 215e-6}),
+        "is held, of gap|the value at which gap is held",
     ),
     "wrong gap given": (
         lambda lab: fitted(lab, *lab.curve, fixed=COLD, given={"gap": (215.1e-6, 1e-9)}),
@@ -329,8 +356,23 @@ CURVES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
     "constant": (changed(lambda v, _: (v, np.full(v.size, 1e-9))), "every reading is 1e-09 A"),
     "not connected": (changed(lambda v, _: (v, 1e-12 * noise(v.size))), "the device is not connected"),
     "read in steps": (changed(lambda v, i: (v, np.rint(i / 1e-9) * 1e-9)), ""),
+    "a step of the offset at 0 V": (
+        changed(lambda v, i: (v, i + np.where(v > 0, 3e-12, 0.0))),
+        r"by a step of about [\d.]+e-12 A of the current's offset between ",
+    ),
+    "a step of the offset, like an Andreev current": (
+        lambda lab: stepped(lab, 2),
+        r"by a step of about 3\S* A of the current's offset between",
+    ),
+    "a step of the offset within the gap": (
+        changed(lambda v, i: (v, i + np.where(v > 0.2e-3, 3e-12, 0.0))),
+        r"by a step of about [\d.]+e-12 A of the current's offset between 1\d\d µV and 2\d\d µV",
+    ),
     "drifting": (changed(lambda v, i: (v, i * (1 + 1e-3 * drift(i.size)))), "looks like a drift"),
-    "jump": (changed(lambda v, i: (v, i + np.where(drift(i.size) > 0.65, 1e-11, 0.0))), "looks like a drift"),
+    "jump": (
+        changed(lambda v, i: (v, i + np.where(drift(i.size) > 0.65, 1e-11, 0.0))),
+        r"by a step of about 1\S*e-11 A",
+    ),
     "empty": (changed(lambda _v, _i: ([], [])), "0 usable points"),
     "all NaN": (changed(lambda v, i: (v, np.nan * i)), "0 usable points .*201 of 201 have no finite reading"),
     "one point": (changed(lambda v, i: (v[:1], i[:1])), "1 usable points are too few"),
@@ -378,9 +420,10 @@ def degrees(values: Any) -> Any:
     return np.abs(values) * np.exp(1j * np.rad2deg(np.angle(values)))
 
 
-def resonance(values: Any, frequency: Any = BAND) -> Answer:
-    fit = fit_resonance(frequency, values)
-    return Answer(fit, {name: (fit[name].value - true) / fit[name].sigma for name, true in RESONANCE.items()})
+def resonance(values: Any, frequency: Any = BAND, **options: Any) -> Answer:
+    fit = fit_resonance(frequency, values, **options)
+    free = {name: true for name, true in RESONANCE.items() if name in fit.free}
+    return Answer(fit, {name: (fit[name].value - true) / fit[name].sigma for name, true in free.items()})
 
 
 def second(offset: float) -> Any:
@@ -404,13 +447,35 @@ TRACES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
     "jitter of 1 %": (lambda _: resonance(s11(0.01 * WIDTH * noise(801, seed=5))), "resonance frequency that jitters"),
     "jitter of 10 %": (lambda _: resonance(s11(0.1 * WIDTH * noise(801, seed=5))), "resonance frequency that jitters"),
     "multiplicative noise in a trace": (lambda _: resonance(s11() * (1 + 0.01 * noise(801, seed=5))), ""),
-    "slightly bent": (lambda _: resonance(s11(bent(0.02))), "the resonance is bent"),
-    "bent": (lambda _: resonance(s11(bent(0.3))), "the resonance is bent"),
+    "slightly bent": (
+        lambda _: resonance(s11(bent(0.02))),
+        "the resonance looks bent, as by .* or that moved during the trace",
+    ),
+    "bent": (lambda _: resonance(s11(bent(0.3))), "the resonance looks bent, as by .* or that moved during the trace"),
     "bistable": (lambda _: two(s11(bent(1.5)), s11(bent(1.5, down=True), seed=3)), "2 sweeps, .* hysteretic"),
-    "a second, narrow resonance": (lambda _: resonance(-s11() * second(20e6).conj()), "a second resonance is there"),
+    "a frequency that jumps": (
+        lambda _: resonance(s11(0.2 * WIDTH * (np.cumsum(np.random.default_rng(2).random(801) < 0.01) % 2))),
+        "that moved during the trace",
+    ),
+    "no delay held": (
+        lambda _: resonance(s11(), fixed={"delay": 0.0}),
+        r"the fit failed; .* is held, of delay, 0 s: the trace alone has (45\.0|44\.9)",
+    ),
+    "too much delay held": (
+        lambda _: resonance(s11(), fixed={"delay": 50e-9}),
+        r"is held, of delay, 50 ns: the trace alone has (45\.0|44\.9)",
+    ),
+    "another frequency held": (
+        lambda _: resonance(s11(), fixed={"resonance_frequency": 4.68e9}),
+        r"is held, of resonance_frequency, 4\.68 GHz: the trace alone has (4\.6700|4\.6699)",
+    ),
+    "a second, narrow resonance": (
+        lambda _: resonance(-s11() * second(20e6).conj()),
+        "as by a second resonance, a spur, or a frequency that moved",
+    ),
     "a second resonance on the slope": (
         lambda _: resonance(-s11() * second(8e6).conj()),
-        "a second resonance is there",
+        "as by a second resonance, a spur, or a frequency that moved",
     ),
     "frequency in GHz": (lambda _: resonance(s11(), 1e-9 * BAND), "give it in Hz"),
     "frequency in MHz": (lambda _: resonance(s11(), 1e-6 * BAND), "give it in Hz"),
@@ -521,7 +586,7 @@ BIASES: dict[str, tuple[Callable[[Lab], Answer], str]] = {
     "warmer": (lambda lab: reflected(lab, prior=other_device(island={"temperature": 0.15})), "contradict what"),
     "jitter from trace to trace": (lambda lab: shifted(lab, 0.01 * WIDTH * noise(31, 1)), "from trace to trace"),
     "jitter from point to point": (lambda lab: shifted(lab, 0.01 * WIDTH * noise(31, 201)), "from point to point"),
-    "bent at all biases": (lambda lab: shifted(lab, 0.01 * WIDTH * power_in_resonator(lab)), "resonance is bent"),
+    "bent at all biases": (lambda lab: shifted(lab, 0.01 * WIDTH * power_in_resonator(lab)), "resonance looks bent"),
     "multiplicative noise at all biases": (
         lambda lab: reflected(lab, s11=lab.traces.s11 * (1 + 0.01 * noise(31, 201))),
         "",
@@ -555,7 +620,7 @@ CURVES["an offset that drifts"] = changed(lambda v, i: (v, i + 1e-11 * drift(i.s
 
 TABLE = CURVES | TRACES | BIASES
 # The quick rows of their kinds: "two devices, sorted", "another gap", "decibels at all biases" and those of one trace,
-# "another frequency".
+# "another frequency", "wrong line stated, and the gap held".
 SLOW = (
     "two devices",
     "warmer",
@@ -563,6 +628,7 @@ SLOW = (
     "degrees at all biases",
     "weaker junctions",
     "wrong gap held, of an island that heats",
+    "true gap held, the voltage read slightly too large",
     "a sweep to fifty gaps",
     "most points at one bias",
 )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from labnis.fit._doubts import suspected
+from labnis.fit._doubts import or_held, suspected
 from labnis.fit._residuals import told_alike
 from labnis.fit._sweeps import compared_sweeps, sweeps_of
 from labnis.fit.arrays import Real
@@ -10,6 +10,7 @@ from labnis.fit.junction._array import PAIR, JunctionArray
 from labnis.fit.junction._gap_loss import gap_loss_suspects
 from labnis.fit.junction._heated_pair import HeatedPair, Readings
 from labnis.fit.junction._line import LINE
+from labnis.fit.junction._offset_step import likeliest_step, text_of_step
 from labnis.fit.junction._pair import PairModel
 from labnis.fit.junction._unequal_pair import ASYMMETRY, unequal_suspect
 from labnis.fit.models import CurveModel, Suspect
@@ -64,13 +65,26 @@ def line_warnings(
         # An error of the line within what is stated looks much like unequal junctions, or a warm superconductor.
         if suspected(result, model, [line._replace(plausible=(0.0, within))]):
             found = suspected(result, model, [*unequal, *losses], known=np.hstack([held, change[:, None]]))
+        # A step is none that a drift describes as well.
+        known = np.hstack([change[:, None], drift.columns])
+        found = found or suspected(result, model, [_step(result, readings, model)], known=known)
         return found or suspected(result, model, [drift], known=change[:, None])
     found, wanted = suspected(result, model, losses), readings.array.of_device(result)[LINE]
     if found or abs(wanted.value) <= _CONTRADICTS * sigma:
         return found
     return (
         f"the data want a series resistance of {stated + wanted.value:.5g} ± {wanted.sigma:.2g} ohm, and {stated:.5g} "
-        f"± {sigma:.2g} ohm are stated; is the stated value wrong, or the model?",
+        f"± {sigma:.2g} ohm are stated; is the stated value wrong, {or_held(result)}or the model?",
+    )
+
+
+def _step(result: FitResult, readings: Readings, model: CurveModel) -> Suspect:
+    """The likeliest step of the current's offset (A of the device)."""
+    slopes, counts = np.where(model.mask[:, None], model.jacobian(result.values), 0.0), model.mask
+    by_offset = slopes[:, result.names.index("current_offset")]
+    behind = likeliest_step(np.where(counts, result.residuals, 0.0), slopes[:, result.sigma > 0], by_offset)
+    return Suspect(
+        f"it looks like {text_of_step(behind, readings)}", (by_offset * behind)[:, None] * readings.array.current
     )
 
 

@@ -11,13 +11,15 @@ from dataclasses import replace
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from labnis.fit._doubts import AS_WELL, HELD
+from labnis.fit._doubts import AS_WELL
+from labnis.fit._held import with_wrong_held_told
 from labnis.fit._residuals import told_alike
 from labnis.fit.arrays import Bool, Real, evenly_spread
 from labnis.fit.estimate import number_text
 from labnis.fit.junction._array import PAIR
 from labnis.fit.junction._heated_pair import Readings
 from labnis.fit.junction._island import COMPONENTS, components_of
+from labnis.fit.junction._offset_step import likeliest_step, text_of_step
 from labnis.fit.junction._one_temperature import LARGEST_ASYMMETRY, Sweep, fit_pair
 from labnis.fit.junction._unequal_pair import ASYMMETRY
 from labnis.fit.result import FitError, FitResult
@@ -62,7 +64,7 @@ def other_cause(result: FitResult, readings: Readings, fixed: Mapping[str, float
         return ()
     if start.noise > _HOT * result.noise and not told_alike(result.warnings):
         return ()  # what is so large and described so well is heat
-    for cause in (_unequal_junctions, _wrong_line, _excitation, _wrong_values):
+    for cause in (_unequal_junctions, _wrong_line, _excitation, _wrong_values, _step_of_offset):
         with suppress(FitError):
             found += cause(some, held, start)
     # A cause that leaves more than the noise between neighbours describes nothing.
@@ -83,27 +85,10 @@ def wrong_held_values(
 ) -> FitResult:
     """The `result`, with a warning of each `fixed` value that the same curve contradicts, and without its consequences.
 
-    `freed` fits the curve with other values fixed: also where nothing is odd, as other components of an island may take
-    the place of a wrong value.
+    `freed` fits the curve with other values fixed.
     """
     released = [n for n, value in fixed.items() if n in _OF_JUNCTIONS or (n in COMPONENTS and value > 0)]
-    if not released:
-        return result
-    try:
-        free = freed({name: value for name, value in fixed.items() if name not in released})
-    except FitError:
-        return result
-    gained = float(result.residuals @ result.residuals - free.residuals @ free.residuals) / free.noise**2
-    texts = [
-        f"{HELD} {name}, {number_text(fixed[name], free[name].unit)}: the curve alone has {free[name]}; fit it, or "
-        "give it with its σ"
-        for name in released
-        if name in free.names and abs(free[name].value - fixed[name]) > _CONTRADICTS * free[name].sigma
-    ]
-    if not texts or gained < _BETTER:
-        return result
-    kept = [text for text in result.warnings if text in (*told_alike(result.warnings), *free.warnings)]
-    return replace(result, warnings=(*kept, *texts))
+    return with_wrong_held_told(result, fixed, released, freed, "curve")
 
 
 def _akaike(residuals: Real, fit: FitResult, counted: Bool, noise: float) -> float:
@@ -185,5 +170,29 @@ def _wrong_values(readings: Readings, held: Mapping[str, float], start: FitResul
     name = max(off, key=lambda name: off[name])
     if off[name] <= _CONTRADICTS:
         return []
-    known_as = number_text(known[name][0], fit[name].unit)
+    known_as = number_text(known[name][0], fit[name].unit, fit[name].value)
     return [(fit, f"{AS_WELL} with {name} {fit[name]}, and {known_as} was given: fit it, or look it up again")]
+
+
+def _step_of_offset(readings: Readings, held: Mapping[str, float], start: FitResult) -> list[tuple[FitResult, str]]:
+    def slopes_of(fit: FitResult, current: Real) -> Real:
+        model = Sweep.of(
+            fit.values, readings.voltage, current, readings.excitation, readings.series_resistance, readings.array
+        )
+        return model.jacobian(fit.values)
+
+    size, fit, behind = 0.0, start, np.zeros_like(readings.current)
+    for _ in range(_ROUNDS):
+        slopes, offset = slopes_of(fit, readings.current - size * behind), fit.names.index("current_offset")
+        free, by_offset = slopes[:, fit.sigma > 0], slopes[:, offset]
+        if not size:
+            behind = likeliest_step(fit.residuals, free, by_offset)
+        change = by_offset * behind
+        own = change - free @ np.linalg.lstsq(free, change, rcond=None)[0]
+        step = -float(own @ fit.residuals / (own @ own))
+        size += step
+        fit = fit_pair(replace(readings, current=readings.current - size * behind), held, fit)
+        if abs(step) < _ACCURACY * abs(size):
+            break
+    text = text_of_step(behind, readings).format(abs(size) / readings.array.current)
+    return [(fit, f"{AS_WELL} by {text}")]

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike
 
+from labnis.fit._doubts import CONTRADICTED
 from labnis.fit._residuals import told_alike
 from labnis.fit.arrays import (
     Bool,
@@ -37,7 +38,7 @@ from labnis.fit.junction._curve_doubts import (
 )
 from labnis.fit.junction._heated_pair import Readings, expected_current
 from labnis.fit.junction._island import COMPONENTS, components_of
-from labnis.fit.junction._line import GAIN
+from labnis.fit.junction._line import GAIN, LINE
 from labnis.fit.junction._one_temperature import ISLAND, MODEL, Sweep, fit_pair
 from labnis.fit.junction._other_causes import other_cause, wrong_held_values
 from labnis.fit.junction._pair import ASSUMED
@@ -163,7 +164,9 @@ def fit_current_voltage(  # noqa: PLR0913  # each of them is a fact about the me
     doubts = _held_absent(of_current, held) or line_warnings(of_current, readings, model, rounded=rounded)
     if not unequal and (components_of(result) or told_alike(result.warnings) or doubts):
         doubts = other_cause(of_current, readings, held, pair) or doubts
-    found = replace(found, warnings=(*found.warnings, *suspect, *doubts))
+    # A cause that is named explains why the resistance of the line is not what was stated.
+    kept = [text for text in found.warnings if not (doubts and text.startswith(CONTRADICTED) and LINE in text)]
+    found = replace(found, warnings=(*kept, *suspect, *doubts))
     freed = partial(
         fit_current_voltage,
         device_voltage,

@@ -26,10 +26,10 @@ __all__ = [
 ]
 
 #: What a fit of a resonance may lack, with its size, and kinds of uneven noise.
-BENT = "the resonance is bent"
+BENT = "the resonance looks bent"
 KERR = (
-    f"{BENT}: its frequency depends on the power in it, by about {{:.3g}} Hz at the peak (a Kerr effect); "
-    "measure with less power"
+    f"{BENT}, as by a frequency that depends on the power in it (a Kerr effect), by about {{:.3g}} Hz at the peak, or "
+    "that moved during the trace: repeat it, also with less power"
 )
 TRACE_JITTER = (
     "the resonance frequency jitters from trace to trace, by about {:.3g} Hz: the true uncertainties are larger; "

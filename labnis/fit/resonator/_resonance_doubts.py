@@ -98,8 +98,9 @@ def _second_resonance(fit: FitResult, band: Real, linewidth: float, excess: Real
     if within.max() < _MOST * excess.sum() or abs(at - fit["resonance_frequency"].value) < linewidth:
         return []
     return [
-        f"the residuals are largest near {gigahertz(float(at))}, beside the resonance: a second resonance is there, or "
-        "a spur, and the true uncertainties are larger; leave these points out, or measure a band without them"
+        f"the residuals are largest near {gigahertz(float(at))}, beside the resonance, as by a second resonance, a "
+        "spur, or a frequency that moved during the trace, and the true uncertainties are larger: repeat it; leave "
+        "these points out, or measure a band without them"
     ]
 
 

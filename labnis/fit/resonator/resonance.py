@@ -14,10 +14,12 @@ whose uncertainty is included in that of the rates.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from labnis.fit._held import with_wrong_held_told, wrong_held_values
 from labnis.fit._sweeps import compared_sweeps, sweeps_of
 from labnis.fit.arrays import Complex, Real, complex_array, real_columns
 from labnis.fit.derived import with_derived
@@ -87,6 +89,28 @@ def fit_resonance(
         other phase convention, no convergence, or another `port`.
 
     """
+    fitted = partial(_fitted, frequency, s11, port=port, fano=fano, given=given, start=start)
+    held = fixed or {}
+    try:
+        result = fitted(fixed=held)
+    except FitError as error:
+        if wrong := wrong_held_values(held, lambda others: fitted(fixed=others), "trace"):
+            raise FitError("; ".join(("the fit failed", *wrong))) from error
+        raise
+    return with_wrong_held_told(result, held, held.keys(), lambda others: fitted(fixed=others), "trace")
+
+
+def _fitted(
+    frequency: ArrayLike,
+    s11: ArrayLike,
+    *,
+    port: str,
+    fano: bool,
+    fixed: Mapping[str, float],
+    given: Given | None,
+    start: FitResult | None,
+) -> FitResult:
+    """The fit with the values `fixed` as they are."""
     trace, order = _trace(frequency, s11, port)
     imaginary = {"reflection": "fano_imag", "hanger": "asymmetry"}.get(port, "")
     left_out = (imaginary,) if imaginary and not fano else ()

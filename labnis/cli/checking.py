@@ -135,6 +135,7 @@ def _record(config: StationConfig, addresses: dict[str, str], folder: Path, ledg
         "interlocks": [described(interlock, config.limits) for interlock in config.interlocks],
         "source_limits_current": config.source_limits_current,
         "compliance": compliance_text(config),
+        "uncertainty_stated": config.uncertainty is not None,
         "data": str(folder),
         "ledger": ledger,
         "migrated_lines": config.migrated_lines,
@@ -155,6 +156,8 @@ def _show(config: StationConfig, addresses: dict[str, str], folder: Path) -> Non
     for interlock in config.interlocks:
         say(f"interlock {described(interlock, config.limits)}")
     say(compliance_text(config))
+    if config.uncertainty is None:
+        say("uncertainty: nothing is stated of the instruments: σ of the results will be that of the noise")
     say(f"data: {folder}")
     for line in config.migrated_lines:
         say(line)

@@ -29,6 +29,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from labnis.errors import ConfigurationError, RequestError
 from labnis.fit import Estimate, FitContext, FitError, FitResult, NotApplicableError, result_from_mapping
 from labnis.fit.refitted_budget import budget_by_refits
+from labnis.fit.unstated import with_unstated_told
 from labnis.station import import_named_in_file, import_object
 
 # Names in files, figures and `analysis.result`.
@@ -298,7 +299,7 @@ def _budgeted(
     """The fit with its budget, where uncertainties are stated and `analysis` can tell what they do to it."""
     own = can(analysis, "budgeted")
     if context.sources is None or (not own and fit.budget is not None):
-        return fit
+        return with_unstated_told(fit)
     if not own and not getattr(analysis, "budget_by_refit", False):
         return replace(fit, notes=(*fit.notes, f"{analysis.name}: {NO_BUDGET}"))
     try:
@@ -311,8 +312,7 @@ def _budgeted(
     except (Exception, SystemExit) as error:  # noqa: BLE001  # the fit is valid without
         doubt = f"its systematic uncertainty is not known: {type(error).__name__}: {error}"
         return replace(fit, warnings=(*fit.warnings, doubt))
-    absent = found.budget.absent if found.budget is not None else ()
-    return replace(found, notes=(*found.notes, *(f"not in the budget: {text}" for text in absent)))
+    return with_unstated_told(found)
 
 
 def analyse(

@@ -278,10 +278,14 @@ def _covariance(rows: Real, scale: Real, parameters: Sequence[Parameter]) -> Rea
 
 
 def _at_bounds(x: Real, parameters: Sequence[Parameter], *, physical: bool) -> tuple[str, ...]:
-    """Parameters at a bound, in words: `physical`, where they are absent or do not show, or at any other bound."""
-    return tuple(
-        f"{p.name} is at a limit of its range, {Estimate(bound, 0.0, p.unit)}: its uncertainty is one-sided"
+    """Parameters at a bound, in one sentence: `physical`, where they are absent or do not show, or any other bound."""
+    found = [
+        (p.name, Estimate(bound, 0.0, p.unit))
         for p, value in zip(parameters, x, strict=True)
         for bound in (p.lower, p.upper)
         if abs(value - bound) <= 1e-9 * p.scale and physical == (bound == p.lower and (bound == 0 or p.may_vanish))
-    )
+    ]
+    if len(found) > 1:
+        listed = ", ".join(f"{name} ({bound})" for name, bound in found)
+        return (f"{listed} are at limits of their ranges: their uncertainties are one-sided",)
+    return tuple(f"{name} is at a limit of its range, {bound}: its uncertainty is one-sided" for name, bound in found)

@@ -1,6 +1,7 @@
 """What the command says about systematic uncertainty: table, JSON, `labnis budget`, ledger, priors in doubt."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -57,9 +58,27 @@ def test_without_the_section_nothing_is_stated(tmp_path: Path, labnis: Commands)
     report = json.loads(labnis(f"run IVSweep --dry-run --json {FEW}").out)
     gap = report["results"]["gap"]
     assert (gap["statistical"], gap["systematic"]) == (None, None)
+    assert sum("σ is that of the noise, as if no instrument erred" in note for note in gap["notes"]) == 1
+    assert "σ of the results will be that of the noise" in labnis("check").out
+    assert json.loads(labnis("check --json").out)["uncertainty_stated"] is False
     refused = labnis(f"budget {report['runs'][0]}")
     assert refused.code == 2
     assert "neither labnis.uncertainty of its station file nor its analyses" in refused.err
+
+
+def test_a_loss_of_gap_that_may_change_a_result_by_more_than_its_sigma_is_told(
+    tmp_path: Path, labnis: Commands
+) -> None:
+    heating = (ROOT / "sim_instruments/nis_device.yaml").read_text(encoding="utf-8")
+    (tmp_path / "truth.yaml").write_text(heating, encoding="utf-8")
+    report = json.loads(labnis("run IVSweep --dry-run --json --set points=201").out)
+    told = "superconductors that the bias warms, which may change "
+    resistance = report["results"]["normal_resistance"]
+    (note,) = [note for note in resistance["notes"] if note.startswith(f"not in the budget: {told}")]
+    (change,) = re.findall(r"normal_resistance by up to (\S+) Ω.* \(95 %\), more than σ", note)
+    assert float(change) > resistance["sigma"]
+    assert note in labnis(f"budget {report['runs'][0]}").out
+    assert sum("uncertainties are one-sided" in note for note in resistance["notes"]) <= 1
 
 
 def replace_in_fits(monkeypatch: pytest.MonkeyPatch, **entries: Any) -> None:

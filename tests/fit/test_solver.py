@@ -86,6 +86,9 @@ def test_at_a_bound_of_zero_the_others_are_not_in_doubt() -> None:
     assert solution.values[1] == pytest.approx(0.0, abs=1e-9)
     assert "slope is at a limit of its range, 0 1/m: its uncertainty is one-sided" in solution.notes
     assert not any("limit" in text for text in solution.warnings)
+    level = replace(LINE[0], lower=0.0)
+    both = fitted([level, bounded[1]], line(-1 - Y))
+    assert both.notes == ("offset (0), slope (0 1/m) are at limits of their ranges: their uncertainties are one-sided",)
 
 
 @pytest.mark.parametrize("size", [2.0, 1e3, 1e9])

@@ -18,7 +18,7 @@ from labnis.fit._residuals import sticking_out, told_alike
 from labnis.fit.arrays import FEWER_POINTS, Real, evenly_spread
 from labnis.fit.estimate import ONE_SIDED
 from labnis.fit.junction._current_and_conductance import solve_readings
-from labnis.fit.junction._gap_loss import LOSSES, text_of_limit
+from labnis.fit.junction._gap_loss import LOSSES, changes_by_limit, text_of_limit
 from labnis.fit.junction._heated_pair import HeatedPair, Readings
 from labnis.fit.junction._injection import INJECTION
 from labnis.fit.junction._island import ANDREEV, COMPONENTS, HEAT, KAPITZA, components_of
@@ -89,8 +89,7 @@ def with_components(
     if INJECTION in names and HEAT not in names:
         raise FitError("injection is given, and the curve shows no island that heats: it needs one; leave it out")
     if not names and conductance is None:
-        assumed = {**pair.assumed, **_left_out(trial, trial.noise)}
-        return replace(pair, assumed=assumed, warnings=(*pair.warnings, *few_inside))
+        return replace(_with_left_out(pair, trial, trial.noise), warnings=(*pair.warnings, *few_inside))
 
     try:
         start = trial.values if names else pair.by_name
@@ -113,7 +112,8 @@ def with_components(
             raise
         better = f"an island with {', '.join(names)} describes the curve better, but" if names else "the conductance"
         return replace(pair, warnings=(*pair.warnings, f"{better} cannot be fitted: {error}"))
-    stated = {**result.assumed, **_left_out(found, result.noise)}
+    result = _with_left_out(result, found, result.noise)
+    stated = {**result.assumed}
     if absent:
         (factor,) = readings.array.factors([KAPITZA])
         stated[KAPITZA] = _text_of_kapitza(limit / factor, matters=matters)
@@ -340,16 +340,18 @@ def _candidates(trial: Trial, noise: float, alike: bool, held: Collection[str]) 
     return [starts for starts in found if not starts[0].keys() & COMPONENTS.keys() & set(held)]
 
 
-def _left_out(trial: Trial, noise: float) -> dict[str, str]:
-    scores, stated = trial.scores(noise), {}
+def _with_left_out(fit: FitResult, trial: Trial, noise: float) -> FitResult:
+    """The `fit` with what bounds the components and losses of gap that it does not have."""
+    scores, stated, changes = trial.scores(noise), dict(fit.assumed), dict(fit.inputs)
     of_pair = trial.model.readings.array.factors([*scores])
     for (name, (estimate, sigma, _, moved)), factor in zip(scores.items(), of_pair, strict=True):
         limit = max(estimate, 0.0) + ONE_SIDED * sigma
         if name in LOSSES:
             stated[name] = text_of_limit(limit, *(limit * moved[:2]))
+            changes |= changes_by_limit(name, limit, moved)
         else:
             stated[name] = _none_above(limit / factor, COMPONENTS[name])
-    return stated
+    return replace(fit, assumed=stated, inputs=changes)
 
 
 def _text_of_kapitza(limit: float, *, matters: bool) -> str:

@@ -21,14 +21,25 @@ from labnis.fit.junction._heated_pair import HeatedPair
 from labnis.fit.junction._injection import INJECTION
 from labnis.fit.junction._pair import PairModel
 from labnis.fit.models import CurveModel, Suspect
+from labnis.fit.result import FitResult
 
-__all__ = ["LOSSES", "gap_loss_columns", "gap_loss_suspects", "text_of_limit"]
+__all__ = [
+    "LOSSES",
+    "RESULTS",
+    "changes_by_limit",
+    "gap_loss_columns",
+    "gap_loss_suspects",
+    "losses_beyond_sigma",
+    "text_of_limit",
+]
 
 #: What may lower the gap along the curve, and in words; the second one is never fitted.
 LOSSES = {
     INJECTION: "quasiparticles injected into the superconductors",
     "superconductor_warming": "superconductors that the bias warms",
 }
+#: Results that a loss changes, in the order in which the change of each is known.
+RESULTS = ("gap", "normal_resistance", "electron_temperature")
 # The linear change is that of a small loss.
 _PLAUSIBLE = (0.0, 0.5)
 
@@ -88,3 +99,27 @@ def text_of_limit(limit: float, gap_shift: float, resistance_shift: float) -> st
         f"gap by {number_text(abs(gap_shift), 'eV')}, normal_resistance by {number_text(abs(resistance_shift), 'ohm')}"
     )
     return f"none; the gap loses below {limit:.2g} of itself at the end of the sweep (95 %), which would change {moved}"
+
+
+def changes_by_limit(loss: str, limit: float, moved: Real) -> dict[str, float]:
+    """By how much each of the `RESULTS` changes where the gap loses `limit`, as inputs of a fit."""
+    return {_input(loss, result): abs(limit * change) for result, change in zip(RESULTS, moved.tolist(), strict=True)}
+
+
+def losses_beyond_sigma(fit: FitResult) -> tuple[str, ...]:
+    """Losses that are not in the σ of a `fit`, and may change one of its results by more than that."""
+    found = []
+    for loss, cause in LOSSES.items():
+        changes = {name: fit.inputs.get(_input(loss, name), 0.0) for name in RESULTS if name in fit.free}
+        large = [
+            f"{name} by up to {number_text(change, fit[name].unit)}"
+            for name, change in changes.items()
+            if change > fit[name].sigma
+        ]
+        if large:
+            found.append(f"{cause}, which may change {' and '.join(large)} (95 %), more than σ")
+    return tuple(found)
+
+
+def _input(loss: str, result: str) -> str:
+    return f"{loss}_on_{result}"

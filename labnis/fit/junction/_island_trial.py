@@ -11,7 +11,7 @@ from labnis.fit._residuals import noise_between_neighbours
 from labnis.fit.arrays import Real
 from labnis.fit.estimate import ONE_SIDED
 from labnis.fit.given import known_before
-from labnis.fit.junction._gap_loss import LOSSES, gap_loss_columns
+from labnis.fit.junction._gap_loss import LOSSES, RESULTS, gap_loss_columns
 from labnis.fit.junction._heated_pair import HeatedPair, Readings, island_prior
 from labnis.fit.junction._injection import INJECTION, small_loss
 from labnis.fit.junction._island import (
@@ -36,7 +36,6 @@ _ACCURACY = 1e-5
 # Steps at most towards a limit, and its relative accuracy.
 _LIMIT_STEPS, _LIMIT_ACCURACY = 10, 0.05
 # Results on which a component may have an effect.
-_RESULTS = ("gap", "normal_resistance", "electron_temperature")
 # A parameter whose value changes the residuals by less than this part of their noise is at its bound.
 _SHOWS = 0.1
 # Upper limit of both resistances to heat (K⁵/W, K⁴/W), and bounds of the temperature without bias (K).
@@ -180,7 +179,7 @@ def _known(
     columns, residuals = np.vstack([columns, before]), np.concatenate([residuals, target - matrix @ x])
     size = np.maximum(np.linalg.norm(columns, axis=0), np.finfo(float).tiny)
     basis, _ = np.linalg.qr(columns[:, :count] / size[:count])
-    at = [names.index(name) for name in _RESULTS]
+    at = [names.index(name) for name in RESULTS]
     results = np.vstack([np.eye(len(names))[at], extremes])
     # With what is at its bound, and can only grow, the results would seem to be known worse than they are.
     absent = np.array([name in LOWER_BOUNDS for name in values]) & (np.abs(x) * size[:count] < _SHOWS)

@@ -1,6 +1,6 @@
 """Every instrument of `drivers` in a station that calibrates the device: the stations in `combinations`.
 
-In process at the twin, and, with what has a panel, over TCP at a twin that `labnis twin serve` serves.
+In process at the twin, and, with what it serves, over TCP at a twin that `labnis twin serve` serves.
 """
 
 import importlib
@@ -147,7 +147,7 @@ def test_a_combination_has_the_same_results_over_tcp(
     text = COMBINATIONS[combination].read_text(encoding="utf-8")
     file = write_station(tmp_path / "served", text)
     with serving(file.parent, "--station", file.name, "--log", "commands.jsonl") as addresses:
-        served = [name for name, entry in load_station(file).instruments.items() if has_panel(entry["type"])]
+        served = [name for name, entry in load_station(file).instruments.items() if is_served(entry["type"])]
         assert sorted(addresses) == sorted(served)
         discovered = command(f"discover --visalib @py --json {' '.join(addresses.values())}", file.parent)
         types = {one["address"]: one["type"] for one in json.loads(discovered.out)["instruments"]}
@@ -169,6 +169,7 @@ def test_a_combination_has_the_same_results_over_tcp(
     assert differing == []
 
 
-def has_panel(kind: str) -> bool:
+def is_served(kind: str) -> bool:
     module, _, name = kind.rpartition(".")
-    return any(base.__name__ in PANELS for base in getattr(importlib.import_module(module), name).__mro__)
+    bases = {base.__name__ for base in getattr(importlib.import_module(module), name).__mro__}
+    return not bases.isdisjoint({*PANELS, "BlueforsControl", "BlueforsController"})

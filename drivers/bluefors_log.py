@@ -94,6 +94,12 @@ class BlueforsLog(Instrument):
         """A folder has no serial number."""
         return {"vendor": "Bluefors", "model": "log folder", "serial": None, "firmware": None}
 
+    @classmethod
+    def reading_time(cls, integration_time: float, line_frequency: float) -> float:
+        """That of a file in the network (assumed; `drivers.capabilities.TimedReading`)."""
+        del integration_time, line_frequency
+        return 0.1
+
     def temperature(self) -> float:
         """Return the temperature (K) of the device's stage, as it was logged last.
 

@@ -18,6 +18,7 @@ __all__ = [
     "SegmentedSweep",
     "SelfRamping",
     "ServesMany",
+    "TimedReading",
 ]
 
 
@@ -97,6 +98,20 @@ class RangedMeter(Protocol):
 
         `unit` is that of the readings of `read`, direct current or voltage; the fixed range includes ± `maximum`. One
         reading integrates for `integration_time` (s), or as nearly as the instrument can for as long or longer.
+        """
+
+
+class TimedReading(Protocol):
+    """Optional for the class of a bias source, a meter or a thermometer: how long a reading takes, for plans.
+
+    Without it a reading takes its integration time.
+    """
+
+    @classmethod
+    def reading_time(cls, integration_time: float, line_frequency: float) -> float:
+        """Time (s) of one reading that integrates for `integration_time` (s), with auto-zero and without messages.
+
+        `line_frequency` (Hz) is that of the mains.
         """
 
 

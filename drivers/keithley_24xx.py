@@ -158,6 +158,12 @@ class Keithley24xx(MainsSourceMeter):
             + FOUR_WIRE * self.four_wire_leads
         )
 
+    @classmethod
+    def reading_time(cls, integration_time: float, line_frequency: float) -> float:
+        """Voltage and current, each with a reference and a zero (`drivers.capabilities.TimedReading`)."""
+        del line_frequency
+        return CONVERSIONS * integration_time
+
     def _choose_terminals(self) -> None:
         """Front or rear, as the station file says; not switched while the output is on, which it would switch off."""
         query = ":ROUT:TERM?"

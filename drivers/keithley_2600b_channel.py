@@ -87,6 +87,12 @@ class SourceMeterChannel(QcodesChannel):
 
     # --- level --------------------------------------------------------------------------------------------------------
 
+    @classmethod
+    def reading_time(cls, integration_time: float, line_frequency: float) -> float:
+        """That of the integration (`drivers.capabilities.TimedReading`)."""
+        del line_frequency
+        return integration_time
+
     def set_level(self, voltage: float) -> None:
         """Write one source level (V), once, and read it back in the same message.
 

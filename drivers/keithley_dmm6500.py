@@ -127,6 +127,14 @@ class KeithleyDMM6500(Multimeter, Keithley6500):
                 "Open them (:ROUT:OPEN:ALL, or at the front panel), or use the front terminals.",
             )
 
+    @classmethod
+    def reading_time(cls, integration_time: float, line_frequency: float) -> float:
+        """Each integration begins in step with the mains, and is followed by one of zero (`TimedReading`)."""
+        cycles = integration_time * line_frequency * (1 - 1e-9)
+        averages = max(1, math.ceil(cycles / LONGEST_NPLC))
+        each = math.ceil(cycles / averages) if cycles > 1 else cycles
+        return averages * (2 * each + (each >= 1)) / line_frequency
+
     def _cycles(self, seconds: float, mains: float) -> tuple[float, int]:
         """Power-line cycles of one integration, whole ones from one on, and the number of integrations."""
         needed = seconds * mains * (1 - 1e-9)

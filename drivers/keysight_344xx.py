@@ -16,6 +16,7 @@ longer. From the operating and service guide of the series, and **never tried on
 """
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from drivers.answers import is_choice, number
@@ -25,6 +26,7 @@ from drivers.multimeter import Multimeter
 __all__ = ["Truevolt"]
 
 MOST_SAMPLES = 100
+NPLC = (0.02, 0.2, 1, 10, 100)
 LONGEST_APERTURE = 1.0
 # Time (s) of one integration beyond its cycles.
 OVERHEAD = 0.02
@@ -70,18 +72,29 @@ class Truevolt(Multimeter):
         self.write(f'{at}:SEC "OFF"')
         self.discard_errors()
 
-    def _cycles(self, seconds: float, mains: float) -> tuple[float, int]:
-        """Power-line cycles of one integration, and the number of integrations."""
+    @classmethod
+    def reading_time(cls, integration_time: float, line_frequency: float) -> float:
+        """Each integration is followed by one of zero (`drivers.capabilities.TimedReading`)."""
+        cycles, samples = cls._planned(NPLC, integration_time, line_frequency) or (0.0, 0)
+        return 2 * samples * cycles / line_frequency
+
+    @classmethod
+    def _planned(cls, numbers: Sequence[float], seconds: float, mains: float) -> tuple[float, int] | None:
+        """Power-line cycles of one integration, one of `numbers` or of an aperture, and the number of integrations."""
         needed = seconds * mains * (1 - 1e-9)
         # From one cycle on whole cycles only, which reject the mains; up to there, the next longer single integration.
-        usable = [n for n in self.NPLC_list if (n > 1 if needed > 1 else n >= needed)]
-        if self.has_aperture and 1 < needed <= LONGEST_APERTURE * mains:
+        usable = [n for n in numbers if (n > 1 if needed > 1 else n >= needed)]
+        if cls.has_aperture and 1 < needed <= LONGEST_APERTURE * mains:
             usable.append(math.ceil(needed))
         counts = [(n, max(1, math.ceil(needed / n))) for n in usable]
-        possible = [(n, count) for n, count in counts if count <= MOST_SAMPLES]
-        if not (seconds > 0 and possible):
+        possible = [(n, count) for n, count in counts if count <= MOST_SAMPLES and seconds > 0]
+        return min(possible, key=lambda pair: (pair[0] * pair[1], pair[1]), default=None)
+
+    def _cycles(self, seconds: float, mains: float) -> tuple[float, int]:
+        found = self._planned(self.NPLC_list, seconds, mains)
+        if found is None:
             raise self._impossible_time(seconds, MOST_SAMPLES * max(self.NPLC_list) / mains)
-        return min(possible, key=lambda pair: (pair[0] * pair[1], pair[1]))
+        return found
 
     def _choose_integration(self, at: str, cycles: float, mains: float) -> None:
         """Power-line cycles, or an aperture where the instrument has no such number of cycles."""

@@ -76,6 +76,11 @@ class Multimeter(UnchangedOpening):
             )
         return found
 
+    @property
+    def reading_range(self) -> float:
+        """Range of the readings (V or A) as prepared, which each reading confirms; NaN before."""
+        return self._range if self._unit else math.nan
+
     def prepare_reading(self, *, unit: Literal["A", "V"], maximum: float, integration_time: float) -> None:
         """Set everything that a reading depends on, and read it back.
 

@@ -218,6 +218,12 @@ class QDac2Channel(UnswitchedOutput, ContribChannel):  # type: ignore[misc]  # s
 
     # --- level ------------------------------------------------------------------------------------------
 
+    @classmethod
+    def reading_time(cls, integration_time: float, line_frequency: float) -> float:
+        """That of the integration (`drivers.capabilities.TimedReading`)."""
+        del line_frequency
+        return integration_time
+
     def set_level(self, voltage: float) -> None:
         """Write one level (V), and read it back in the same message.
 

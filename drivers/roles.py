@@ -84,7 +84,8 @@ class BiasReading:
     amplifier_voltage
         Output of the current amplifier (V), where the current is read through one.
     voltage_range, current_range
-        Ranges of the source that are in use (V, A).
+        Ranges in use (V, A): of the source; where the role `voltage` or `current` reads, that of its instrument as one
+        of the device, or NaN if that does not tell it.
     measured
         Time of the experiment's clock (s) at which the source measured by itself; NaN for a reading of now.
 

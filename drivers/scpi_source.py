@@ -150,6 +150,12 @@ class ScpiSourceMeter(ScpiSource):
             )
         self.choose(command, wanted)
 
+    @classmethod
+    def reading_time(cls, integration_time: float, line_frequency: float) -> float:
+        """That of the integration (`drivers.capabilities.TimedReading`)."""
+        del line_frequency
+        return integration_time
+
     def set_level(self, voltage: float) -> None:
         """Write one source level (V), once, and return when the instrument has executed it.
 

@@ -113,6 +113,12 @@ class WebInstrument(Instrument):
     now: Callable[[], float] = staticmethod(time.time)
     """The clock (s since 1970) of this computer."""
 
+    @classmethod
+    def reading_time(cls, integration_time: float, line_frequency: float) -> float:
+        """That of a request (assumed; `drivers.capabilities.TimedReading`)."""
+        del integration_time, line_frequency
+        return 0.1
+
     def __init__(
         self,
         name: str,

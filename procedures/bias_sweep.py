@@ -120,8 +120,9 @@ class BiasSweep(Measurement):
         return float(np.abs(self.biases()).max())
 
     def point_duration(self) -> float:
-        """Time (s) at one bias point, as far as it is known beforehand."""
-        return float(self.settling_time + self.integration_time)
+        """Time (s) at one bias point, as far as it is known beforehand: a meter with auto-zero takes longer to read."""
+        reading = self.integration_time if self.reading_time is None else self.reading_time(self.integration_time)
+        return float(self.settling_time + reading)
 
     def prepare_bias(self) -> None:
         """Check the bias limits and switch the source on at zero; reduce the lock-in's excitation to its smallest."""

@@ -75,6 +75,8 @@ class Measurement(Procedure):  # type: ignore[misc]  # pymeasure has no type inf
     """Function of the number of a point (from 0): the next set-point, in place of the grid's order."""
     filled: Collection[str] | None = None
     """Roles that the station fills, for estimates; None until the measurement is planned."""
+    reading_time: Callable[[float], float] | None = None
+    """Function of the integration time (s): how long a reading of the bias with its meters takes (s), for estimates."""
     first_point = 0
     """Number of the first point; more than 0 for a resumed run."""
     present: dict[str, float]

@@ -12,6 +12,7 @@ from labnis.ui.output import say
 from sim_instruments import SHIPPED_TRUTH, Setup
 from sim_instruments.panels import panel_of
 from sim_instruments.server import serve as serve_twin
+from sim_instruments.server import web_server_of
 
 __all__ = ["twin"]
 
@@ -47,13 +48,14 @@ def serve(
 ) -> None:
     """Serve the simulated fridge to other processes.
 
-    One TCP socket per instrument, on this machine only, until the command is stopped.
+    One TCP socket per instrument, and HTTP with websockets for the computer of a Bluefors fridge, on this machine only,
+    until the command is stopped.
     """
     setup, truth = Setup(), twin or SHIPPED_TRUTH
     if station is not None:
         config = load_station(station)
-        setup, truth = setup_of(config), truth_file(config, twin)
+        setup, truth = setup_of(config, without_role=True), truth_file(config, twin)
         for name, one in setup.instruments.items():
-            if panel_of(one) is None:
+            if panel_of(one) is None and web_server_of(one) is None:
                 say(f"{name}: there is no panel of {one.models[0]}, so it is not served", err=True)
     serve_twin(truth, port=port, seed=seed, log=log, setup=setup)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,13 @@ from pymeasure.experiment import Procedure
 from labnis.errors import RequestError
 from labnis.experiment.goals import is_informed
 from labnis.experiment.instrument_check import check_instruments
+from labnis.experiment.measured_ahead import MeasuredAhead, measured_ahead
+from labnis.experiment.reading_time import reading_time
 from labnis.experiment.recorder import column_name, column_unit, declared_columns
 from labnis.fit import JunctionArray
 from labnis.physics import NISJunction, NoOperatingPointError, SINISCooler
 from labnis.printable import sentence
 from labnis.station import Island, StationConfig
-from labnis.station.bias.buffered_sweep import FEWEST, measures_by_itself, points_at_once
-from labnis.station.bias.ramp import allowed_step
-from labnis.station.connecting import instrument_class
-from labnis.station.role_check import source_class
 from labnis.station.role_spec import StageSpec
 from labnis.storage import check_free_space, estimate_bytes
 from procedures.measurement import Measurement
@@ -78,8 +77,7 @@ class PlannedRun:
     moves
         Other roles that are moved → smallest and largest value, and their unit.
     measured_ahead
-        How many points the source measures by itself at once, and how long that takes (s); none where each is measured
-        by its own messages.
+        How the source measures points by itself; None where each is measured by its own messages.
     notes
         What else the procedure says, in sentences without a full stop.
     """
@@ -92,7 +90,7 @@ class PlannedRun:
     room: float
     expectation: Expectation
     moves: Mapping[str, tuple[float, float, str]]
-    measured_ahead: tuple[int, float] = (0, 0.0)
+    measured_ahead: MeasuredAhead | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -126,7 +124,7 @@ def check_request(procedure: Procedure, config: StationConfig) -> None:
         check_parameters(procedure)
         getattr(procedure, "follow_mains", float)(config.wiring.line_frequency)
         if isinstance(procedure, Measurement):
-            procedure.filled = frozenset(config.roles)
+            procedure.filled, procedure.reading_time = frozenset(config.roles), partial(reading_time, config)
         refusal = getattr(procedure, "refusal", str)()
         refusal = refusal or getattr(procedure, "refusal_with", _never)(config.roles)
         planned = _planned(procedure)
@@ -264,24 +262,8 @@ def planned_run(
         return PlannedRun(name, points, nan, nan, duration, room, Expectation(nan, nan, nan), moves, notes=notes)
     largest, step = float(np.abs(planned["bias"]).max()), _largest_step(procedure, planned)
     expectation = expected(largest, config, known, bath_temperature)
-    ahead = _measured_ahead(procedure, config)
+    ahead = measured_ahead(procedure, config)
     return PlannedRun(name, points, largest, step, duration, room, expectation, moves, ahead, notes)
-
-
-def _measured_ahead(procedure: Procedure, config: StationConfig) -> tuple[int, float]:
-    """How many points of a sweep the source measures by itself at once, and how long that takes (s)."""
-    ahead = getattr(procedure, "measures_ahead", None)
-    if ahead is None or not ahead(config.roles) or not config.source_reads_current or "voltage" in config.roles:
-        return 0, 0.0
-    limits = config.limits
-    steps = np.abs(np.diff(procedure.biases_in_order()))
-    steps = steps[steps <= allowed_step(limits)]
-    source = source_class(instrument_class(config, config.bias.instrument), config.bias.channel)
-    if steps.size < FEWEST or not measures_by_itself(source, limits):
-        return 0, 0.0
-    times = {"settling": procedure.settling_time, "integration": procedure.integration_time}
-    count, delay = points_at_once(source, limits, step=float(steps.max()), **times)
-    return count, count * (delay + procedure.integration_time)
 
 
 def _largest_step(procedure: Procedure, planned: Mapping[str, Real]) -> float:
@@ -337,7 +319,9 @@ def _electron_temperature(
 def planned_duration(procedure: Procedure, config: StationConfig) -> float:
     """Measuring time (s) with the ramps from point to point; NaN if not known."""
     try:
-        return float(procedure.get_estimates()) + _ramping(procedure, config)
+        ahead = measured_ahead(procedure, config)
+        ramping = _ramping(procedure, config) - (0.0 if ahead is None else ahead.ramped)
+        return float(procedure.get_estimates()) + ramping
     except (NotImplementedError, TypeError):  # a third-party procedure may have no estimate
         return float("nan")
 

@@ -54,8 +54,8 @@ def truth_file(config: StationConfig, truth: Path | str | None) -> Path:
     return file
 
 
-def setup_of(config: StationConfig) -> Setup:
-    """Instruments and wiring of the station, for its simulated fridge.
+def setup_of(config: StationConfig, *, without_role: bool = False) -> Setup:
+    """Instruments and wiring of the station, for its simulated fridge; also instruments `without_role`, if wanted.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def setup_of(config: StationConfig) -> Setup:
         An instrument's class cannot be imported, or cannot fill its role.
 
     """
-    return Setup(simulated_instruments(config), config.wiring_record(), _stated(config))
+    return Setup(simulated_instruments(config, without_role=without_role), config.wiring_record(), _stated(config))
 
 
 def _stated(config: StationConfig) -> tuple[Source, ...]:

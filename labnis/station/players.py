@@ -112,6 +112,12 @@ class DeviceMeter:
             unit, gain = (self._unit, 1.0) if amplifier is None else ("V", abs(amplifier.gain))
             self._ranged.prepare_reading(unit=unit, maximum=gain * maximum, integration_time=integration_time)
 
+    @property
+    def range(self) -> float:
+        """Range of the instrument as one of the device (A or V), where the instrument tells it; else NaN."""
+        gain = 1.0 if self._amplifier is None else abs(self._amplifier.gain)
+        return float(getattr(self._ranged, "reading_range", math.nan)) / gain
+
     def read(self) -> float:
         """Current through the device (A), or voltage across it (V)."""
         self.amplifier_output = math.nan

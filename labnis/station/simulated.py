@@ -10,8 +10,10 @@ from sim_instruments import SimulatedInstrument, SimulatedRole
 __all__ = ["simulated_instruments"]
 
 
-def simulated_instruments(config: StationConfig) -> dict[str, SimulatedInstrument]:
+def simulated_instruments(config: StationConfig, *, without_role: bool = False) -> dict[str, SimulatedInstrument]:
     """Instrument → names of its class and base classes, and its roles; for all with a role, and amplifiers.
+
+    Of one `without_role`, if these are wanted, only its own class is known: it is not imported.
 
     Raises
     ------
@@ -22,7 +24,7 @@ def simulated_instruments(config: StationConfig) -> dict[str, SimulatedInstrumen
     check_station(config)
     named = instruments_of(config.wiring, config.roles.values())
     amplifies = {stated.instrument: name for name, stated in config.wiring.amplifiers.items()}
-    return {
+    found = {
         name: SimulatedInstrument(
             name,
             tuple(kind.__name__ for kind in instrument_class(config, name).__mro__),
@@ -31,6 +33,12 @@ def simulated_instruments(config: StationConfig) -> dict[str, SimulatedInstrumen
         )
         for name in named
     }
+    others = {
+        name: SimulatedInstrument(name, (entry["type"].rpartition(".")[-1],))
+        for name, entry in config.instruments.items()
+        if without_role and name not in found
+    }
+    return found | others
 
 
 def _role(role: str, spec: RoleSpec, config: StationConfig) -> SimulatedRole:

@@ -63,13 +63,21 @@ def _planned(plan: PlannedRun, kind: str) -> list[str]:
         f"{kind} time:".strip(): _clock(plan.duration),
         "disk up to": number_text(plan.room, "B"),
     }
-    (count, seconds), told = plan.measured_ahead, [f"{name} {text}" for name, text in statements.items() if text != "?"]
-    if count:
-        told.append(
-            f"the source measures {count} points at once by itself, without messages for each; no interlock acts "
-            f"in those {number_text(seconds, 's')}"
-        )
-    return [*told, *plan.notes]
+    told = [f"{name} {text}" for name, text in statements.items() if text != "?"]
+    return [*told, *_path(plan), *plan.notes]
+
+
+def _path(plan: PlannedRun) -> list[str]:
+    """How the points of a bias sweep are measured: step by step, or by the source itself, and what that saves."""
+    if math.isnan(plan.largest_bias):
+        return []
+    ahead = plan.measured_ahead
+    if ahead is None:
+        return ["each point is measured step by step, by messages of its own"]
+    return [
+        f"the source measures {ahead.points} points at once by itself, without messages for each, which saves about "
+        f"{number_text(ahead.saved, 's')} of the sweep; no interlock acts in those {number_text(ahead.seconds, 's')}"
+    ]
 
 
 class TerminalDisplay:

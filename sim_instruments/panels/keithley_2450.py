@@ -1,9 +1,10 @@
 """Front panel of a Keithley 2450 source-meter (reference manual 2450-901-01) in its SCPI language.
 
-It sources voltage and measures current, voltage or resistance. Current sourcing can be set up but not switched on: the
-simulated bias line is driven by voltage only, so it is a settings conflict.
+It sources voltage or current and measures current, voltage or resistance. Sweeps are of voltage only: one of current is
+a settings conflict.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
@@ -12,6 +13,7 @@ from sim_instruments.panels.keithley_buffer import ReadingBuffer, StoredReading
 from sim_instruments.panels.keithley_trigger import TriggerPanel
 from sim_instruments.panels.scpi import with_auto
 from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch, Text
+from sim_instruments.world import SourceState, voltage_sourcing
 
 __all__ = ["Keithley2450Panel"]
 
@@ -20,6 +22,8 @@ SENSE_RANGES = {**SOURCE_RANGES, "RES": tuple(2 * 10.0**n for n in range(1, 9))}
 UNITS = {"VOLT": "Volt DC", "CURR": "Amp DC", "RES": "Ohm"}
 HEADROOM = 1.05  # a range extends 5 % beyond its nominal value
 OVERFLOW = 9.9e37
+# Part of the voltage limit at which a current source counts as limited.
+AT_LIMIT = 0.999
 # 20 mV range: 500 nV steps, and so on (specification, "programming resolution").
 SOURCE_STEP = 2.5e-5
 # 10 nA range: 10 fA (6½ digits).
@@ -143,9 +147,7 @@ class Keithley2450Panel(TriggerPanel):
             chosen = enclosing_range(SOURCE_RANGES[function], value)
             if abs(self.state[f"{function} level"]) > chosen * HEADROOM:
                 raise ScpiError(-221)
-        elif (name == "output" and value and self.state["source function"] == "CURR") or (
-            name == "source function" and value == "CURR" and self.state["output"]
-        ):
+        elif name == "source function" and self.state["output"] and value != self.state[name]:
             raise ScpiError(-221)
 
     def setting_changed(self, name: str) -> None:
@@ -158,7 +160,7 @@ class Keithley2450Panel(TriggerPanel):
             self.state[name] = enclosing_range(SOURCE_RANGES[function], self.state[name])
         if name == "output" and not self.state[name]:
             self.abort_operation()
-        if what in DRIVING or name == "output":
+        if what in DRIVING or name in ("output", "source function"):
             self._settle_source(function if function in SOURCE_RANGES else "VOLT")
             self._drive()
 
@@ -170,10 +172,27 @@ class Keithley2450Panel(TriggerPanel):
         step = self.state[f"{function} source range"] * SOURCE_STEP
         self.state[f"{function} level"] = round(self.state[f"{function} level"] / step) * step
 
+    @property
+    def _sources_current(self) -> bool:
+        return bool(self.state["source function"] == "CURR")
+
     def _drive(self) -> None:
-        self._terminals.set_source(
-            level=self.state["VOLT level"], output=self.state["output"], current_limit=self.state["VOLT limit"]
-        )
+        level, limit, output = self.state["VOLT level"], self.state["VOLT limit"], self.state["output"]
+        if self._sources_current and output:
+            level, limit = self._as_voltage_source(self.state["CURR level"], self.state["CURR limit"])
+        self._terminals.set_source(level=level, output=output, current_limit=limit)
+
+    def _as_voltage_source(self, current: float, limit: float) -> tuple[float, float]:
+        """Level (V) and current limit (A) that let a `current` (A) flow, at most with the voltage `limit` (V)."""
+        if self.wires.source == "bias":
+            return voltage_sourcing(self.world, current, limit)
+        return math.copysign(limit, current), abs(current)  # nothing is connected
+
+    def _at_limit(self, terminals: SourceState) -> bool:
+        """Whether the limit acts: of the current, or, of a current source, of the voltage."""
+        if self._sources_current:
+            return bool(abs(terminals.voltage) >= AT_LIMIT * self.state["CURR limit"])
+        return terminals.limited
 
     def source_settings(self) -> dict[str, Any]:
         """The voltage source's settings now, as a configuration list stores them."""
@@ -187,8 +206,8 @@ class Keithley2450Panel(TriggerPanel):
 
     @command(":SOURce<n>:VOLTage:ILIMit[:LEVel]:TRIPped?", ":SOURce<n>:CURRent:VLIMit[:LEVel]:TRIPped?")
     def _limit_tripped(self, call: Call) -> str:
-        tripped = self.state["output"] and self._terminals.source_state(1 / self.world.wiring.line_frequency).limited
-        return "1" if tripped else "0"
+        found = self._terminals.source_state(1 / self.world.wiring.line_frequency)
+        return "1" if self.state["output"] and self._at_limit(found) else "0"
 
     # --- measurement ------------------------------------------------------------------------------------
 
@@ -215,9 +234,10 @@ class Keithley2450Panel(TriggerPanel):
         function, duration = self.sense_function, self.integration_time()
         ranges = self.state["VOLT source range"], self.state["CURR range"]
         terminals = self._terminals.source_state(duration, *ranges)
-        readback = self.state["VOLT readback"]
-        source = self._digitise("VOLT", self.state["VOLT source range"], terminals.voltage)
+        sourced = self.state["source function"]
+        readback = self.state[f"{sourced} readback"]
         values = {"VOLT": terminals.voltage, "CURR": terminals.current}
+        source = self._digitise(sourced, self.state[f"{sourced} source range"], values[sourced])
         if function == "RES":
             value = terminals.voltage / terminals.current if terminals.current else OVERFLOW
         else:
@@ -225,14 +245,18 @@ class Keithley2450Panel(TriggerPanel):
         if self.state[f"{function} range auto"]:
             self.state[f"{function} range"] = enclosing_range(SENSE_RANGES[function], value)
         status = STATUS_OUTPUT * self.state["output"] + STATUS_READBACK * readback
-        status += STATUS_LIMIT * terminals.limited + STATUS_FOUR_WIRE * self.state[f"{function} four-wire"]
+        status += (
+            STATUS_LIMIT * (self.state["output"] and self._at_limit(terminals))
+            + STATUS_FOUR_WIRE * self.state[f"{function} four-wire"]
+        )
         reading = StoredReading(
             time=self.world.clock.time(),
-            source=source if readback else self.state["VOLT level"],
+            source=source if readback else self.state[f"{sourced} level"],
             value=self._digitise(function, self.state[f"{function} range"], value),
             status=8 * (self.state["terminals"] == "FRON"),
             source_status=status,
             unit=UNITS[function],
+            source_unit=UNITS[sourced],
         )
         buffer.store(reading)
         return reading

@@ -13,6 +13,14 @@ from sim_instruments.panels.scpi_values import Call, Choice, Integer, ScpiError,
 __all__ = ["BufferPanel", "ReadingBuffer", "StoredReading"]
 
 SOURCE_UNIT = "Volt DC"
+CAPACITY = 6_875_000
+"""Standard readings that all buffers of an instrument hold together.
+
+Assumed: the size of the largest single buffer (2461 reference manual 2461-901-01, and pymeasure's for the 2450);
+the manual of the 2470 says that less is left for one where there are others. The manual of the 2450 of 2013 (Rev. B,
+section 7) has 32 MB for them, at 30 bytes a reading, which are 1.1 million. The error is that of SCPI.
+"""
+
 # Significant digits of a number in text where the precision is 0.
 AUTOMATIC_DIGITS = 7
 
@@ -30,6 +38,7 @@ class StoredReading:
     status: int
     source_status: int
     unit: str
+    source_unit: str = SOURCE_UNIT
 
 
 @dataclass
@@ -59,9 +68,9 @@ ELEMENTS: dict[str, Callable[[StoredReading, StoredReading], str | float]] = {
     "RELative": lambda r, first: r.time - first.time,
     "SEConds": lambda r, _: str(int(moment(r.time).timestamp())),
     "SOURce": lambda r, _: r.source,
-    "SOURFORMatted": lambda r, _: f"{r.source:+.6e} {SOURCE_UNIT}",
+    "SOURFORMatted": lambda r, _: f"{r.source:+.6e} {r.source_unit}",
     "SOURSTATus": lambda r, _: str(r.source_status),
-    "SOURUNIT": lambda _, __: SOURCE_UNIT,
+    "SOURUNIT": lambda r, _: r.source_unit,
     "STATus": lambda r, _: str(r.status),
     "TIME": lambda r, _: moment(r.time).strftime("%H:%M:%S"),
     "TSTamp": lambda r, _: moment(r.time).strftime("%m/%d/%Y %H:%M:%S.%f"),
@@ -145,10 +154,15 @@ class BufferPanel(EventPanel):
     @command(":TRACe:MAKE")
     def _make_buffer(self, call: Call) -> None:
         call.expect(2, 3)
-        name, size = call.parse(0, Text()), int(call.number(1, 10, 6_875_000))
+        name, size = call.parse(0, Text()), int(call.number(1, 10, CAPACITY))
         if name in self.buffers:
-            raise ScpiError(-221)
+            raise ScpiError(1115, "Parameter error: TRACe:MAKE cannot take an existing reading buffer name")
+        self._require_memory(size)
         self.buffers[name] = ReadingBuffer(size, once=True)
+
+    def _require_memory(self, more: int) -> None:
+        if sum(buffer.size for buffer in self.buffers.values()) + more > CAPACITY:
+            raise ScpiError(-225, "Out of memory")
 
     @command(":TRACe:FILL:MODE")
     def _set_fill_mode(self, call: Call) -> None:
@@ -169,7 +183,8 @@ class BufferPanel(EventPanel):
 
     @command(":TRACe:POINts")
     def _resize_buffer(self, call: Call) -> None:
-        size, buffer = int(call.number(0, 10, 6_875_000)), self.buffer(call, 1)
+        size, buffer = int(call.number(0, 10, CAPACITY)), self.buffer(call, 1)
+        self._require_memory(size - buffer.size)
         buffer.size = size
         buffer.readings.clear()
 

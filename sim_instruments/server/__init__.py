@@ -3,6 +3,7 @@
 from sim_instruments.server.command_log import LogEntry, SourcePoint, bias_trajectory, largest_rate, read_log
 from sim_instruments.server.control import ControlError, ServerProcess, control, launched
 from sim_instruments.server.faults import CONDITIONS, Fault, FaultScript, Kind, spoiled
+from sim_instruments.server.fridge_web import web_server_of
 from sim_instruments.server.sockets import addresses, serve
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "read_log",
     "serve",
     "spoiled",
+    "web_server_of",
 ]

@@ -5,17 +5,18 @@ the world's clock. Facts as in `drivers.bluefors_control` and `drivers.bluefors_
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from sim_instruments.instruments import SimulatedInstrument
 from sim_instruments.server.web import EPOCH, WebServer
 from sim_instruments.world import Stage, World
 
-__all__ = ["BlueforsWeb", "ControllerWeb", "FridgeScanner"]
+__all__ = ["BlueforsWeb", "ControllerWeb", "FridgeScanner", "web_server_of"]
 
 NAMES: Mapping[str, Stage] = {
     "t50k": "fifty_kelvin",
@@ -234,3 +235,15 @@ class ControllerWeb(WebServer):
         reading = self._reading(body["channel_nr"])
         within = start <= reading["timestamp"] <= stop
         return {name: [reading[name]] if within else [] for name in body["fields"]}
+
+
+#: Class names of drivers, and the servers that they read.
+SERVERS: Mapping[str, Callable[[World], WebServer]] = {
+    "BlueforsControl": BlueforsWeb,
+    "BlueforsController": ControllerWeb,
+}
+
+
+def web_server_of(instrument: SimulatedInstrument) -> Callable[[World], WebServer] | None:
+    """The server that is the instrument; None if it is none."""
+    return next((SERVERS[model] for model in instrument.models if model in SERVERS), None)

@@ -14,6 +14,7 @@ from sim_instruments.instruments import Setup
 from sim_instruments.panels import front_panels
 from sim_instruments.server.command_log import CommandLog
 from sim_instruments.server.faults import CONDITIONS, Fault, FaultScript
+from sim_instruments.server.fridge_web import web_server_of
 from sim_instruments.server.requests import LeaveSource, PlainRequest, Request, Temperatures
 from sim_instruments.world import DisturbedWorld, SharedClock, Truth
 
@@ -76,6 +77,10 @@ class SharedTwin:
         self.world.wiring = truth.true_wiring(setup.wiring)
         self.world.reset(seed)
         self.panels = front_panels(self.world, setup.instruments)
+        kinds = {name: web_server_of(one) for name, one in setup.instruments.items()}
+        self.web_servers = {name: kind(self.world) for name, kind in kinds.items() if kind is not None}
+        for server in self.web_servers.values():
+            server.turn = self._turn
         self._at_work = {name: threading.Lock() for name in self.panels}
         self.faults = FaultScript(seed)
 

@@ -2,7 +2,8 @@
 
 Instruments listen at `port`, `port` + 1, … in their order, and use raw SCPI with a line feed at the end of each
 message: PyVISA-py opens them as `TCPIP0::127.0.0.1::<port>::SOCKET`. `port` + 5 is the control socket, or the next
-one where there are more than five instruments, see `sim_instruments.server.control`.
+one where there are more than five instruments, see `sim_instruments.server.control`. The computers of fridges, which
+are read by HTTP and websockets, listen at the ports after it, see `sim_instruments.server.fridge_web`.
 Only this machine is served, and no protocol but these, see `sim_instruments.server.messages`.
 """
 
@@ -16,7 +17,8 @@ import socketserver
 import struct
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -199,6 +201,7 @@ class TwinServer:
         self.client_numbers = itertools.count(1)
         self._listeners = self._listen(port) if port else self._listen_anywhere()
         self.port: int = self._listeners[0].server_address[1]
+        self._web_port = port and self._listeners[-1].server_address[1] + 1
 
     def _listen(self, port: int) -> list[_Listener]:
         listeners: list[_Listener] = []
@@ -224,6 +227,26 @@ class TwinServer:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Serve during the context."""
+        with self._listening(), ExitStack() as fridges:
+            for count, name in enumerate(self.twin.web_servers):
+                self._begin_fridge(name, self._web_port and self._web_port + count, fridges)
+            yield
+
+    def _begin_fridge(self, name: str, port: int, fridges: ExitStack) -> None:
+        web = self.twin.web_servers[name]
+        web.on_request = partial(self.twin.log.write, name, next(self.client_numbers), "in")
+        try:
+            fridges.enter_context(web.running(port))
+        except (OSError, OverflowError) as error:
+            raise ServerError(f"port {port} of {HOST} cannot be used for {name}: {error}") from error
+
+    def addresses(self) -> dict[str, str]:
+        """Instrument → address of all that are served, while they are."""
+        webs = {name: web.address for name, web in self.twin.web_servers.items()}
+        return addresses(self.port, self.twin.panels) | webs
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
         for listener in self._listeners:
             listener.begin()
         try:
@@ -271,7 +294,7 @@ def serve(
     with server.running():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: server.stopping.set())
-        for name, address in addresses(server.port, server.twin.panels).items():
+        for name, address in server.addresses().items():
             print(name, address)  # noqa: T201  # read by the process that started the server
         print("ready", flush=True)  # noqa: T201
         server.stopping.wait()

@@ -7,8 +7,8 @@ import json
 import ssl
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -80,8 +80,15 @@ class WebServer(ABC):
         What has come over websockets.
     address
         While it runs.
+    turn
+        Held while an answer is made, where the world is shared with other servers.
+    on_request
+        Called with the path of each request, without a key, and with each message of a websocket.
 
     """
+
+    turn: AbstractContextManager[Any] = nullcontext()
+    on_request: Callable[[str], None] = staticmethod(lambda _: None)
 
     def __init__(self, world: World, *, certificate: Path | None = None) -> None:
         self.world = world
@@ -139,10 +146,12 @@ class WebServer(ABC):
     def respond(self, target: str, body: Any) -> tuple[int, bytes]:
         """HTTP status and text of the answer, faults included."""
         self.requests.append(target)
+        self.on_request(target.partition("?")[0])
         if self.faults.busy > 0:
             self.faults.busy -= 1
             return 503, b'{"error": {"description": "Service unavailable"}}'
-        status, answer = self.answered(target, body)
+        with self.turn:
+            status, answer = self.answered(target, body)
         return status, json.dumps(answer).encode() if self.faults.answer is None else self.faults.answer
 
 

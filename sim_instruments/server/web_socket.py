@@ -68,6 +68,7 @@ def _talk(
             if isinstance(event, Frame) and event.opcode is Opcode.TEXT:
                 message = bytes(event.data).decode()
                 web.messages.append(message)
+                web.on_request(message)
                 if web.faults.dropped > 0:
                     web.faults.dropped -= 1
                     return
@@ -86,7 +87,8 @@ def _answers(web: "WebServer", target: str, message: str) -> Iterator[bytes]:
     faults = web.faults
     if faults.silent:
         return
-    replies = [json.dumps(reply).encode() for reply in web.replies(target, message)]
+    with web.turn:
+        replies = [json.dumps(reply).encode() for reply in web.replies(target, message)]
     if faults.answer is not None:
         replies = [faults.answer]
     if faults.chatty:

@@ -9,7 +9,10 @@ from typing import Literal, Protocol
 from sim_instruments.world.fridge import SourceState, Stage, World
 from sim_instruments.world.truth import Signal
 
-__all__ = ["INPUTS", "SourceTerminals", "Wires"]
+__all__ = ["INPUTS", "SourceTerminals", "Wires", "voltage_sourcing"]
+
+SMALLEST_LEVEL = 1e-3
+"""First level (V) that is tried to let a current flow."""
 
 INPUTS: Mapping[int, Stage] = {1: "mixing_chamber", 2: "still", 3: "four_kelvin", 4: "fifty_kelvin"}
 """Stage at each input of a thermometer bridge, by default."""
@@ -65,6 +68,25 @@ class SourceTerminals(Protocol):
         self, integration_time: float, voltage_range: float = ..., current_range: float = ...
     ) -> SourceState:
         """Reading of the source in `integration_time` (s), with its ranges (V, A) if known."""
+
+
+def voltage_sourcing(world: World, current: float, limit: float) -> tuple[float, float]:
+    """Level (V) and current limit (A) of a voltage source that acts on the device as a source of a `current` (A).
+
+    The level is not higher than needed, because the device has no steady state far beyond, and not beyond the voltage
+    `limit` (V) of the current source, at which it stays where the device lets less flow.
+    """
+    if current == 0:
+        return -world.voltage_offset * world.divider, math.inf
+    level = min(SMALLEST_LEVEL * world.divider, limit)
+    while level < limit and _flowing(world, math.copysign(level, current)) < abs(current):
+        level = min(2 * level, limit)
+    return math.copysign(level, current), abs(current)
+
+
+def _flowing(world: World, level: float) -> float:
+    """Size of the current (A) through the device with a voltage source at `level` (V)."""
+    return abs(float(world.device_state(level / world.divider).current))
 
 
 class _IdleTerminals:

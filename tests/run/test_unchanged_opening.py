@@ -11,13 +11,13 @@ from labnis.experiment.twin import setup_of
 from labnis.station import load_station
 from sim_instruments.server.command_log import read_log
 from sim_instruments.server.shared_twin import SharedTwin
-from sim_instruments.server.sockets import TwinServer, addresses
+from sim_instruments.server.sockets import TwinServer
 from sim_instruments.world import load_truth
 from tests.run.bench import ROOT, Commands, write_station
 from tests.run.test_every_instrument import COMBINATIONS, at_addresses
 
-#: Of TSP, of a Triton and of a Basel amplifier, whose queries have no question mark.
-QUERY = re.compile(r"[^;]*\?[^;]*(;[^;]*\?[^;]*)*|print\(.*\)|READ:.*|GET \w")
+#: Of TSP, a Triton, a Basel amplifier and a fridge's HTTP server, whose queries have no question mark.
+QUERY = re.compile(r"[^;]*\?[^;]*(;[^;]*\?[^;]*)*|print\(.*\)|READ:.*|GET \w|/.*")
 PORT = re.compile(r"(?<=^FLSH )\d|(?<=^SNDT )\d")
 #: Instruments that answer nothing, to which nothing is sent.
 SILENT = {"SR570"}
@@ -45,7 +45,7 @@ def test_a_check_sends_only_queries_and_what_the_documentation_lists(
     server = TwinServer(twin)
     with server.running():
         with file.open("w", encoding="utf-8") as opened:
-            YAML(typ="safe").dump(at_addresses(text, addresses(server.port, twin.panels)), opened)
+            YAML(typ="safe").dump(at_addresses(text, server.addresses()), opened)
         answer = labnis(f"check --open --json --station '{file}'")
     assert answer.code == 0, answer.err
     assert json.loads(answer.out)["simulated"] is True

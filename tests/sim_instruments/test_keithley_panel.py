@@ -89,10 +89,38 @@ def test_an_output_that_is_off_leaves_the_device_at_rest(twin: LabnisVisaLibrary
     assert twin.world.line_voltage() == 0
 
 
-def test_sourcing_current_cannot_be_switched_on(bias: Wire) -> None:
-    bias.send(":SOUR:FUNC CURR;:OUTP ON")
-    assert bias.ask(":OUTP?") == "0"
+@pytest.mark.parametrize("current", [5e-8, -5e-8, 0.0])
+def test_a_source_of_current_has_the_voltage_of_the_device(twin: LabnisVisaLibrary, bias: Wire, current: float) -> None:
+    bias.send(f":SOUR:FUNC CURR;:SOUR:CURR:RANG 1e-7;:SOUR:CURR {current};:SENS:FUNC 'VOLT';:OUTP ON")
+    number(bias, ":READ?")  # the line's filter settles
+    voltage = number(bias, ":READ?")
+    assert float(twin.world.device_state(voltage).current) == pytest.approx(current, abs=1e-10)
+    source, unit, status = bias.ask(":READ? 'defbuffer1',SOUR,SOURUNIT,SOURSTAT").split(",")
+    assert (float(source), unit) == (pytest.approx(current, abs=1e-10), "Amp DC")
+    assert int(status) & 32 == 0
+    assert bias.ask(":SYST:ERR:COUN?") == "0"
+
+
+def test_a_source_of_current_stops_at_its_voltage_limit(twin: LabnisVisaLibrary, bias: Wire) -> None:
+    bias.send(":SOUR:FUNC CURR;:SOUR:CURR 1e-6;:SOUR:CURR:VLIM 2e-3;:SENS:FUNC 'CURR';:OUTP ON")
+    number(bias, ":READ?")
+    assert number(bias, ":READ?") == pytest.approx(float(twin.world.device_state(2e-3).current), rel=1e-2)
+    assert bias.ask(":SOUR:CURR:VLIM:TRIP?") == "1"
+    bias.send(":SOUR:FUNC VOLT")  # not while the output is on
     assert bias.ask(":SYST:ERR?").startswith("-221")
+
+
+def test_buffers_that_are_never_deleted_exhaust_the_memory(bias: Wire) -> None:
+    made = 0
+    while bias.ask(f":TRAC:MAKE 'sweep{made}', 100000;:SYST:ERR:COUN?") == "0":
+        made += 1
+        assert made < 100
+    assert bias.ask(":SYST:ERR?").startswith('-225,"Out of memory')
+    assert made == 66  # besides two of its own
+    bias.send(":TRAC:DEL 'sweep0';:TRAC:MAKE 'another', 100000")
+    assert bias.ask(":SYST:ERR:COUN?") == "0"
+    bias.send(":TRAC:MAKE 'another', 100")
+    assert bias.ask(":SYST:ERR?").startswith("1115")
 
 
 def test_a_linear_sweep_fills_the_buffer(twin: LabnisVisaLibrary, bias: Wire) -> None:

@@ -61,6 +61,27 @@ def test_qcodes_keithley_2450(twin: LabnisVisaLibrary, visalib: str, bias: Wire)
     assert bias.ask(":SYST:ERR:COUN?") == "0"
 
 
+def test_qcodes_keithley_2450_asks_for_a_user_delay_without_a_number(visalib: str, bias: Wire) -> None:
+    smu = Keithley2450("smu", ADDRESSES["bias"], visalib=visalib)
+    smu.snapshot(update=True)  # `user_number` is None until somebody sets it: :SENS:VOLT:DEL:USERNone? and so on
+    entries = [bias.ask(":SYST:ERR?").partition(",")[0] for _ in range(int(bias.ask(":SYST:ERR:COUN?")))]
+    assert entries == ["-113", "-420"] * 5
+
+
+def test_qcodes_keithley_2450_as_a_source_of_current(twin: LabnisVisaLibrary, visalib: str, bias: Wire) -> None:
+    smu = Keithley2450("smu", ADDRESSES["bias"], visalib=visalib)  # as in QCoDeS's example notebook
+    smu.reset()
+    smu.terminals("front")
+    smu.source.function("current")
+    smu.source.current(1e-7)
+    smu.sense.function("voltage")
+    with smu.output_enabled.set_to(True):
+        smu.sense.voltage()
+        voltage = smu.sense.voltage()
+    assert float(twin.world.device_state(voltage).current) == pytest.approx(1e-7, rel=1e-2)
+    assert rejected(bias) == 0
+
+
 def test_qcodes_keithley_2450_sweep(twin: LabnisVisaLibrary, visalib: str, bias: Wire) -> None:
     smu = Keithley2450("smu", ADDRESSES["bias"], visalib=visalib)
     smu.source_function("voltage")

@@ -131,6 +131,8 @@ class FakeVoltmeter:
 
 
 class FakeRangedMeter(FakeVoltmeter):
+    reading_range = 10.0
+
     def prepare_reading(self, *, unit: str, maximum: float, integration_time: float) -> None:
         self.prepared = unit, maximum, integration_time
 
@@ -145,6 +147,8 @@ def test_meters_are_prepared_for_what_they_read_behind_their_amplifiers() -> Non
     bias.prepare(6e-3, 1e-7, 0.02)
     assert behind_amplifier.prepared == ("V", pytest.approx(1.0), 0.02)
     assert at_device.prepared == ("V", pytest.approx(0.6), 0.02)
+    reading = bias.read()  # the ranges are those at the device
+    assert (reading.current_range, reading.voltage_range) == (pytest.approx(10.0 / 1e7), pytest.approx(10.0 / 100.0))
     DeviceMeter(direct, ranged=direct).prepare(1e-7, 0.02)
     assert direct.prepared == ("A", 1e-7, 0.02)
 

@@ -9,9 +9,12 @@ import pytest
 
 from drivers.errors import ComplianceError, OverloadError
 from labnis.errors import ConfigurationError
+from labnis.experiment.twin import twin_of
 from labnis.station import OpenStation, check_station, load_station, open_station
 from labnis.station.simulated import simulated_instruments
 from sim_instruments import SHIPPED_TRUTH, Errors, open_twin
+from tests.run.bench import write_station
+from tests.run.test_every_instrument import COMBINATIONS
 
 LIMITS = "limits: {maximum_bias: 6.0e-3, maximum_step: 0.1e-3, ramp_rate: 0.1, compliance: 5.0e-6}"
 KEITHLEY = "keithley: {type: drivers.keithley_2450.Keithley2450, address: GPIB0::18::INSTR}"
@@ -145,3 +148,19 @@ def test_a_parameter_that_an_instrument_lacks_is_reported_with_the_line(tmp_path
         opened(path, "gate"),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("combination", "current_range"), [("gs200_34465a", 1e-6), ("qdac2", 1e-6), ("keithley_2400_dmm6500", 1e-6)]
+)
+def test_the_range_in_a_row_is_that_of_the_meter_that_reads_the_current(
+    combination: str, current_range: float, tmp_path: Path
+) -> None:
+    text = COMBINATIONS[combination].read_text(encoding="utf-8")
+    config = load_station(write_station(tmp_path, text))
+    with twin_of(config, None, 1) as twin, open_station(config, twin=twin) as station:
+        station.open(["bias"])
+        station.bias.prepare(maximum_bias=1e-3, maximum_current=1e-6, integration_time=0.02)
+        assert station.bias.read().current_range == pytest.approx(current_range)  # 10 V behind 10⁷ V/A
+        station.bias.prepare(maximum_bias=1e-3, maximum_current=1e-8, integration_time=0.02)
+        assert station.bias.read().current_range == pytest.approx(current_range / 100)

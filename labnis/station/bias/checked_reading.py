@@ -7,6 +7,7 @@ from drivers.errors import ComplianceError, InstrumentError, ReadingError
 from drivers.roles import BiasReading, BiasSource, SourceReading
 from drivers.wiring import Wiring
 from labnis.station.bias.level import Level
+from labnis.station.players import DeviceMeter
 
 __all__ = ["BiasMismatchError", "CheckedReading", "device_reading", "require_below_compliance"]
 
@@ -121,22 +122,25 @@ def device_reading(
     reading: SourceReading,
     *,
     current: float | None = None,
-    voltage: float | None = None,
-    amplifier_voltage: float = math.nan,
+    ammeter: DeviceMeter | None = None,
+    voltmeter: DeviceMeter | None = None,
     measured: float = math.nan,
 ) -> BiasReading:
-    """A `reading` of the source as one of the device; `current` (A) and `voltage` (V) where other meters read them."""
+    """A `reading` of the source as one of the device.
+
+    Where an `ammeter` has read the `current` (A) the range is that of it; a `voltmeter` is read now.
+    """
     bias = wiring.bias(reading.voltage)
     through = reading.current if current is None else current
     return BiasReading(
         bias=bias,
         current=through,
-        device_voltage=wiring.device_voltage(bias, through) if voltage is None else voltage,
+        device_voltage=wiring.device_voltage(bias, through) if voltmeter is None else voltmeter.read(),
         source_voltage=reading.voltage,
         source_current=reading.current,
-        amplifier_voltage=amplifier_voltage,
-        voltage_range=reading.voltage_range,
-        current_range=reading.current_range,
+        amplifier_voltage=math.nan if ammeter is None else ammeter.amplifier_output,
+        voltage_range=reading.voltage_range if voltmeter is None else voltmeter.range,
+        current_range=reading.current_range if ammeter is None else ammeter.range,
         measured=measured,
     )
 

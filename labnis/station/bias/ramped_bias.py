@@ -12,7 +12,7 @@ from typing import cast
 
 from drivers.capabilities import SelfRamping
 from drivers.errors import InstrumentError, ReadingError, SettingError
-from drivers.roles import BiasReading, BiasSource, Clock, Meter
+from drivers.roles import BiasReading, BiasSource, Clock
 from drivers.wiring import Wiring
 from labnis.errors import RequestError, TakenOverError
 from labnis.station.bias.buffered_sweep import BufferedSweeps
@@ -88,7 +88,7 @@ class RampedBias:
         *,
         name: str,
         ammeter: DeviceMeter | None = None,
-        voltmeter: Meter | None = None,
+        voltmeter: DeviceMeter | None = None,
         oversight: Oversight | None = None,
         watchdog: StationWatchdog | None = None,
     ) -> None:
@@ -338,13 +338,7 @@ class RampedBias:
         reading = self._reading.of(self._level.known())
         current = reading.current if self._ammeter is None else self._ammeter.read()
         require_below_compliance(self.source, self._name, current, self._limits.compliance)
-        return device_reading(
-            self._wiring,
-            reading,
-            current=current,
-            voltage=None if self._voltmeter is None else self._voltmeter.read(),
-            amplifier_voltage=math.nan if self._ammeter is None else self._ammeter.amplifier_output,
-        )
+        return device_reading(self._wiring, reading, current=current, ammeter=self._ammeter, voltmeter=self._voltmeter)
 
     def read_along(self, biases: Sequence[float], settling_time: float) -> list[BiasReading]:
         """Readings at the first of the `biases` (V), which the source measures by itself; see `DeviceBias`."""

@@ -4,7 +4,6 @@ A reading is used only with a good status, 0, which is no temperature: the one i
 of the loop goes on with the present temperature as set-point, and its range bounds the power at the instrument itself.
 """
 
-import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
@@ -12,6 +11,7 @@ from typing import ClassVar
 from drivers.answers import TEMPERATURES, numbers, register
 from drivers.errors import ReadingError, SettingError
 from drivers.scpi import CheckedInstrument
+from drivers.stage_heater import checked_setpoint
 
 __all__ = ["LakeShoreInstrument"]
 
@@ -81,25 +81,6 @@ class LakeShoreInstrument(CheckedInstrument):
     def prepare(self, *, maximum_power: float, heater_resistance: float) -> None:
         """Close the loop in a range of at most `maximum_power` (W); see `drivers.stage_heater.StageHeater`."""
 
-    def _largest_range(self, powers: Mapping[int, float], maximum_power: float, heater: str) -> int:
-        """The highest range whose power (W) is at most `maximum_power`.
-
-        Raises
-        ------
-        SettingError
-            There is none.
-
-        """
-        allowed = [code for code, power in powers.items() if power <= maximum_power]
-        if not allowed:
-            raise SettingError(
-                self.described,
-                f"the lowest range of {heater} gives up to {min(powers.values()):.3g} W, more than maximum_power "
-                f"({maximum_power:g} W).",
-                "Nothing was switched on.",
-            )
-        return max(allowed)
-
     def _set_list(self, command: str, query: str, values: str) -> None:
         """Write several numbers and read them back."""
         self.write(f"{command}{values}")
@@ -159,14 +140,8 @@ class LakeShoreInstrument(CheckedInstrument):
         return self.again(lambda: self.ask_within(self.range_command[1], 0, self.highest_range)) != 0
 
     def set_level(self, value: float) -> None:
-        """Write the set-point (K) of the control loop."""
-        if not (math.isfinite(value) and TEMPERATURES[0] <= value <= TEMPERATURES[1]):
-            raise SettingError(
-                self.described,
-                f"a set-point of {value:g} K was requested; {TEMPERATURES[0]:g} to {TEMPERATURES[1]:g} K are possible.",
-                "Nothing was sent.",
-            )
-        self.write(f"{self.setpoint_command[0]}{value:.6g}")
+        """Write the set-point (K) of the control loop; raises as `drivers.stage_heater.checked_setpoint`."""
+        self.write(f"{self.setpoint_command[0]}{checked_setpoint(value, self.described)}")
 
     def level(self) -> float:
         """The set-point (K) of the control loop, as read back."""

@@ -21,6 +21,7 @@ from qcodes.instrument_drivers.Lakeshore import LakeshoreModel336
 from drivers.answers import numbers
 from drivers.errors import SettingError
 from drivers.lakeshore import LakeShoreInstrument
+from drivers.stage_heater import largest_range
 
 __all__ = ["LakeShore336"]
 
@@ -102,7 +103,7 @@ class LakeShore336(LakeShoreInstrument, LakeshoreModel336):
         current = self._largest_current()
         powers = {code: fraction * current**2 * heater_resistance for code, fraction in FRACTIONS.items()}
         heater = f"output 1, with up to {current:g} A (HTRSET? 1) in {heater_resistance:g} ohm,"
-        self._range = self._largest_range(powers, maximum_power, heater)
+        self._range = largest_range(powers, maximum_power, heater, self.described)
         self.output_off()
         self._set_list("OUTMODE 1,", "OUTMODE? 1", CLOSED_LOOP.format(1 + INPUTS.index(str(self.stage_channel))))
         query = f"INTYPE? {self.stage_channel}"

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from drivers.answers import numbers
 from drivers.errors import ReadingError
 from drivers.lakeshore import LakeShoreInstrument
+from drivers.stage_heater import largest_range
 from drivers.thermometry import MAXIMUM_AGE, checked_maximum_age
 
 __all__ = ["RANGES", "LakeShoreBridge"]
@@ -104,4 +105,5 @@ class LakeShoreBridge(LakeShoreInstrument):
     def _choose_range(self, maximum_power: float, heater_resistance: float) -> None:
         """Note the highest range that gives at most `maximum_power` (W) in `heater_resistance` (ohm)."""
         powers = {code: current**2 * heater_resistance for code, current in RANGES.items()}
-        self._range = self._largest_range(powers, maximum_power, f"the sample heater, in {heater_resistance:g} ohm,")
+        heater = f"the sample heater, in {heater_resistance:g} ohm,"
+        self._range = largest_range(powers, maximum_power, heater, self.described)

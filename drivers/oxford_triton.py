@@ -1,8 +1,9 @@
-"""Oxford Instruments Triton as the fridge's thermometer, over VISA (`TCPIP::host::33576::SOCKET`).
+"""Oxford Instruments Triton as the fridge's thermometer and as the heater of the device's stage, over VISA.
 
-QCoDeS's `OxfordTriton` opens a socket of its own, returns None for a channel that does not exist, and does not notice a
-channel that is not measured. From that driver, from Lab::Instrument::OI_Triton and from the programs of several labs;
-**never tried on hardware**:
+QCoDeS's `OxfordTriton` opens a socket of its own, returns None for a channel that does not exist, does not notice a
+channel that is not measured, and does not look at the answer to a setting. From that driver, from
+Lab::Moose::Instrument::OI_Triton, frappy (`frappy_psi/triton.py`), the developers' manual of ISIS (Triton.md, EPICS and
+emulator) and from the programs of several labs (QUBIC, Twente); **never tried on hardware**:
 
 - `READ:DEV:T8:TEMP:SIG:TEMP` is answered with `STAT:DEV:T8:TEMP:SIG:TEMP:1.47628K`: an answer names its query. What
   does not exist is answered with NOT_FOUND or INVALID.
@@ -11,29 +12,54 @@ channel that is not measured. From that driver, from Lab::Instrument::OI_Triton 
 - The channel number of the mixing chamber differs between fridges (T8, T5): `READ:SYS:DR:CHAN:MC` says it.
 - Channel numbers begin with 1. T0 is answered with nonsense such as 1.6e123 (QCoDeS pull request 576).
 - The form of the answer to `*IDN?` is that of other instruments of Oxford: `IDN:OXFORD INSTRUMENTS:…`.
+- `SET:DEV:T8:TEMP:LOOP:TSET:0.1` is answered with `STAT:SET:DEV:T8:TEMP:LOOP:TSET:0.1:VALID`, after more than 10 s
+  where the loop is closed or opened (ISIS). What is refused ends with INVALID, NOT_FOUND or the like: also where the
+  fridge's software lets programs read only (`SET:SYS:USER:NORM`, in some fridges with a password, gives them access).
+- The only loop belongs to one channel, and other channels answer NOT_FOUND; `LOOP:HTR:H1` gives it to a channel.
+- `LOOP:RANGE` is the largest current (mA), from a list; it can read 0 where the loop is open (frappy). Closing the loop
+  can change the set-point to the present temperature (ISIS, and Lab::Instrument, which writes it again).
+- The heater H1 has a power (`HTR:SIG:POWR`, µW) that is set by hand while the loop is open. That it is 0 after a loop
+  was opened is not known, so it is set to 0 as well, and read back.
+- Some fridges accept one connection at a time (ISIS).
 """
 
+import math
 import re
+import time
+from contextlib import suppress
 from typing import Any
 
 from qcodes.instrument import VisaInstrument
 
 from drivers.answers import number
-from drivers.errors import ReadingError
+from drivers.errors import CommunicationError, InstrumentError, ReadingError, SettingError
 from drivers.scpi import CheckedInstrument
+from drivers.stage_heater import checked_setpoint, largest_range
 from drivers.thermometry import checked_kelvin
 
 __all__ = ["TritonFridge"]
 
 CHANNEL = re.compile(r"T(?:[1-9]|1\d|2[0-9])")
 NAME = re.compile(r"[A-Z][A-Z0-9]{0,15}")
-READING = re.compile(r"(.*?)([mun]?)K", re.ASCII)
+READING = re.compile(r"(.*?)([mun]?)([KAW])", re.ASCII)
 PREFIXES = {"": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 ABSENT = ("NOT_FOUND", "INVALID", "NONE", "DENIED", "N/A")
+#: Largest currents (mA) of the heater.
+RANGES = (0.0316, 0.1, 0.316, 1.0, 3.16, 10.0, 31.6, 100.0)
+HEATER = "H1"
+POWER = f"DEV:{HEATER}:HTR:SIG:POWR"
+NO_POWER = 1e-8
+"""Power (W) up to which the heater counts as off: a tenth of what the lowest range gives in 100 ohm."""
+SETTING_TIME = 30.0
+"""Longest time (s) until a setting is answered."""
+POLLS, PAUSE = 10, 1.0
+"""How often, and after which time (s) each, the power of a heater that was switched off is read until it is 0."""
+SAME = 2e-3
+"""Relative difference (K: also absolute) that a setting of the loop may have when it is read back."""
 
 
 class TritonFridge(CheckedInstrument, VisaInstrument):
-    """A Triton, which fills the role of `drivers.roles.Thermometer`.
+    """A Triton, which fills the roles of `drivers.roles.Thermometer` and `drivers.stage_heater.StageHeater`.
 
     Parameters
     ----------
@@ -49,6 +75,7 @@ class TritonFridge(CheckedInstrument, VisaInstrument):
     def __init__(self, name: str, address: str, channel: str | int = "MC", **kwargs: Any) -> None:
         self.stage_channel = _checked_channel(name, channel)
         self._channels: dict[str, str] = {}  # name → channel
+        self._range = 0.0  # mA
         super().__init__(name, address, **({"terminator": "\n"} | kwargs))
         self.visa_handle.write_termination = "\r\n"
         self.connect_message()
@@ -89,14 +116,7 @@ class TritonFridge(CheckedInstrument, VisaInstrument):
                 "Enable the channel in the fridge's software.",
             )
         query = f"DEV:{channel}:TEMP:SIG:TEMP"
-        answer = self._read(query)
-        if answer in ABSENT:
-            raise self._absent(channel, answer)
-        found = READING.fullmatch(answer)
-        value = number(found[1]) if found else None
-        if found is None or value is None:
-            raise self.unexpected(answer, f"READ:{query}", "a number with K")
-        return checked_kelvin(value * PREFIXES[found[2]], f"channel {channel} ({query})", self.described)
+        return checked_kelvin(self._quantity(query, "K"), f"channel {channel} ({query})", self.described)
 
     def _number_of(self, channel: str) -> str:
         """The channel T… of a name."""
@@ -131,6 +151,172 @@ class TritonFridge(CheckedInstrument, VisaInstrument):
         if not answer.startswith(begin):
             raise self.unexpected(answer, f"READ:{query}", f"{begin}…")
         return answer.removeprefix(begin)
+
+    def _quantity(self, query: str, unit: str) -> float:
+        """The number that the fridge has for `query`, in `unit`."""
+        answer = self._read(query)
+        if answer in ABSENT:
+            raise ReadingError(self.described, f"has no {query} (it answers {answer!r}).")
+        found = READING.fullmatch(answer)
+        value = number(found[1]) if found else None
+        if found is None or value is None or found[3] != unit:
+            raise self.unexpected(answer, f"READ:{query}", f"a number with {unit}")
+        return value * PREFIXES[found[2]]
+
+    # --- heater of the stage -----------------------------------------------------------------------------------------
+
+    def prepare(self, *, maximum_power: float, heater_resistance: float) -> None:
+        """Choose the range of the loop of the stage's channel that gives at most `maximum_power` (W).
+
+        The loop is opened and the heater switched off first. PID values stay as they were set at the fridge's computer.
+
+        Parameters
+        ----------
+        maximum_power
+            Most power that the range may give.
+        heater_resistance
+            Of the heater (ohm).
+
+        Raises
+        ------
+        SettingError
+            Even the lowest range may give more, a setting is refused, or it reads back differently.
+
+        """
+        powers = {current: (1e-3 * current) ** 2 * heater_resistance for current in RANGES}
+        heater = f"the heater {HEATER}, in {heater_resistance:g} ohm,"
+        self._range = largest_range(powers, maximum_power, heater, self.described)
+        self.output_off()
+        self._choose("RAMP:ENAB", "OFF")
+        self._set(self._loop("RANGE"), f"{self._range:g}")
+
+    def output_on(self) -> None:
+        """Close the loop, with the present temperature of the stage as set-point: it does not heat yet.
+
+        Raises
+        ------
+        SettingError
+            `prepare` has not chosen its range, a setting is refused, or it reads back differently: the heater is off.
+        ReadingError
+            The stage's sensor has no valid reading; the heater stays off.
+
+        """
+        if not self._range:
+            raise SettingError(self.described, "the range of its heater is not known.", "Call prepare() first.")
+        start = self.temperature()
+        self._bound(start)
+        self._choose("MODE", "ON")
+        try:
+            self._bound(start)  # again: closing the loop may have changed both
+            self._require_bound(start)
+        except InstrumentError:
+            self.output_off()
+            raise
+
+    def _bound(self, start: float) -> None:
+        """Write range and set-point of the loop."""
+        self._set(self._loop("RANGE"), f"{self._range:g}")
+        self.set_level(start)
+
+    def _require_bound(self, start: float) -> None:
+        """Read range and set-point of the loop back."""
+        current, level = 1e3 * self._quantity(self._loop("RANGE"), "A"), self.level()
+        if not (math.isclose(current, self._range, rel_tol=SAME) and abs(level - start) <= SAME * (1 + start)):
+            raise SettingError(
+                self.described,
+                f"its closed loop has a range of {current:g} mA and a set-point of {level:g} K, where {self._range:g} "
+                f"mA and {start:g} K were set.",
+                "The loop is open again, and the heater off.",
+            )
+
+    def output_off(self) -> None:
+        """Open the loop and set the power of the heater to 0, and read both back.
+
+        Raises
+        ------
+        SettingError
+            A setting is refused, or the heater still gives a power.
+
+        """
+        if self.again(lambda: self._word("MODE")) in ABSENT:
+            self._set(self._loop("HTR"), HEATER)  # the loop belongs to another channel
+        self._choose("MODE", "OFF")
+        with suppress(CommunicationError):  # as in `_choose`
+            self._set(POWER, "0")
+        for _ in range(POLLS):
+            power = self.heater_power()
+            if power <= NO_POWER:
+                return
+            time.sleep(PAUSE)
+        raise SettingError(
+            self.described,
+            f"its heater still gives {power:.3g} W ({POWER}).",
+            "Switch it off at the fridge's computer.",
+        )
+
+    def output_enabled(self) -> bool:
+        """Whether the loop is closed, or the heater gives a power that was set by hand, as the fridge answers."""
+        return self.again(lambda: self._word("MODE")) == "ON" or self.heater_power() > NO_POWER
+
+    def heater_power(self) -> float:
+        """Power (W) that the heater gives, as the fridge answers."""
+        query = f"READ:{POWER}"
+        return self.again(lambda: self.measured(self._quantity(POWER, "W"), f"power of the heater ({query})"))
+
+    def set_level(self, value: float) -> None:
+        """Write the set-point (K) of the loop; raises as `drivers.stage_heater.checked_setpoint`, or if refused."""
+        self._set(self._loop("TSET"), checked_setpoint(value, self.described))
+
+    def level(self) -> float:
+        """The set-point (K) of the loop, as read back."""
+        query = self._loop("TSET")
+        return self.measured(self._quantity(query, "K"), f"set-point of the heater ({query})")
+
+    def _loop(self, name: str) -> str:
+        """Path of a setting of the loop of the stage's channel."""
+        return f"DEV:{self.again(lambda: self._number_of(self.stage_channel))}:TEMP:LOOP:{name}"
+
+    def _word(self, name: str) -> str:
+        """ON or OFF of a setting of the loop; one of `ABSENT` where the loop belongs to another channel."""
+        query = self._loop(name)
+        found = self._read(query)
+        if found not in ("ON", "OFF", *ABSENT):
+            raise self.unexpected(found, f"READ:{query}", "ON or OFF")
+        return found
+
+    def _choose(self, name: str, value: str) -> None:
+        """Switch a setting of the loop, and read it back."""
+        with suppress(CommunicationError):  # it may or may not have been carried out: what is read back decides
+            self._set(self._loop(name), value)
+        found = self.again(lambda: self._word(name))
+        if found != value:
+            raise self.refused(f"READ:{self._loop(name)}", found, value)
+
+    def _set(self, path: str, value: str) -> None:
+        """Write a setting once; its answer says whether it was accepted.
+
+        Raises
+        ------
+        SettingError
+            It was not.
+        CommunicationError
+            There is no answer, or it is that to another command.
+
+        """
+        begin = f"STAT:SET:{path}:"
+        self.distinguish(lambda answer: answer.startswith(begin))
+        self.regain_step()
+        with self.waiting(SETTING_TIME):
+            answer = self.ask(f"SET:{path}:{value}").strip()
+        said = answer.rpartition(":")[2]
+        if said in ABSENT:
+            raise SettingError(
+                self.described,
+                f"refused {f'SET:{path}:{value}'!r} (it answers {answer[:80]!r}).",
+                "Check at the fridge's computer that programs may change settings, and which channel has the loop.",
+            )
+        if not (answer.startswith(begin) and said == "VALID"):
+            raise self.unexpected(answer, f"SET:{path}:{value}", f"{begin}…:VALID")
 
     def next_error(self) -> str | None:
         """Return None: it has no queue of errors; each answer says whether its command was valid."""

@@ -48,6 +48,15 @@ LOCKIN_USES: tuple[Use, ...] = (
     lambda it: it.check_errors(),
 )
 THERMOMETER: tuple[Use, ...] = (lambda it: it.temperature(),)
+HEATER: tuple[Use, ...] = (
+    lambda it: it.prepare(maximum_power=0.1, heater_resistance=100.0),
+    *THERMOMETER,
+    lambda it: it.output_on(),
+    lambda it: it.output_enabled(),
+    lambda it: it.set_level(0.1),
+    lambda it: it.level(),
+    lambda it: it.output_off(),
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,7 @@ OTHERS = {
         Driver("sr865a.SR865A", "lockin", LOCKIN_USES),
         Driver("lakeshore_336.LakeShore336", "thermometer", THERMOMETER),
         Driver("lakeshore_370.LakeShore370", "thermometer", THERMOMETER),
-        Driver("oxford_triton.TritonFridge", "thermometer", THERMOMETER),
+        Driver("oxford_triton.TritonFridge", "thermometer", HEATER),
         Driver("keysight_n5245a.KeysightN5245A", "vna", _sweeps(TRACE)),
         Driver("keysight_n5230c.KeysightN5230C", "vna", _sweeps(TRACE)),
         Driver("keysight_e5080b.KeysightE5080B", "vna", _sweeps(TRACE)),

@@ -88,6 +88,8 @@ class World:
         The device itself.
     source
         Settings of the source-meter on the bias line.
+    stage
+        The device's stage with its heater.
     stated, errors
         What the station states of instruments and wiring, and the errors that are drawn from it at a reset.
     bias_changed_at, excitation_changed_at
@@ -108,8 +110,7 @@ class World:
         self._random = np.random.default_rng(seed)
         self.device = Device(self.truth.drawn(seed))
         self._coldest = np.inf
-        now, base = self.clock.time(), self.truth.fridge.mixing_chamber_temperature
-        self._heat = StageHeat(self.truth.fridge, now, base**2)
+        self.stage = StageHeat(self.truth.fridge, self.clock.time(), self.truth.fridge.mixing_chamber_temperature**2)
         kind, own = self.truth.instrument_errors, self.truth.instrument_seed
         stated = () if kind == "none" else self.stated
         self.errors = InstrumentErrors(stated, seed if own is None else own, normal=kind == "normal")
@@ -148,11 +149,11 @@ class World:
         """The heater of the device's stage: its power (W); or the most of a loop that holds a `target` (K), as read."""
         error = self.errors.of("fridge.temperature")
         held = None if target is None else max(target - error, 0.0)
-        self._heat = self._heat.changed(self.clock.time(), power, held)
+        self.stage = self.stage.changed(self.clock.time(), power, held)
 
     def bath_temperature(self) -> float:
         """Temperature (K) of the device's stage now, with what its heater does."""
-        return self._heat.temperature(self.clock.time())
+        return self.stage.temperature(self.clock.time())
 
     def coldest_bath(self) -> float:
         """Lowest temperature (K) of the stage at which there was a bias; that now if there was none."""
@@ -390,8 +391,7 @@ class World:
         """The true temperature (K) of a stage."""
         if stage == "mixing_chamber":
             return self.bath_temperature()
-        value: float = getattr(self.truth.fridge, f"{stage}_temperature")
-        return value
+        return float(getattr(self.truth.fridge, f"{stage}_temperature"))
 
     def temperature(self, stage: Stage) -> float:
         """One thermometer reading (K)."""

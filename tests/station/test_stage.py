@@ -9,12 +9,25 @@ import pytest
 import labnis
 from drivers.errors import CommunicationError
 from drivers.lakeshore_372 import LakeShore372
+from drivers.oxford_triton import TritonFridge
 from labnis.errors import ConfigurationError, InterlockError, RequestError
 from labnis.experiment.session import Session
 from labnis.station import load_station
 from procedures import Measurement, SweepParameter
 
 STATION = Path(__file__).resolve().parents[2] / "station.yaml"
+SHIPPED = """\
+    type: drivers.lakeshore_372.LakeShore372
+    address: TCPIP0::192.168.10.24::7777::SOCKET
+    init:
+      channel: 1 """
+TRITON = """\
+    type: drivers.oxford_triton.TritonFridge
+    address: TCPIP0::192.168.10.24::33576::SOCKET
+    init:
+      channel: MC """
+#: Each heater in the station file, and what another program may send to it.
+HEATERS = {"LakeShore372": (SHIPPED, "SETP 0,0.4;*OPC?"), "TritonFridge": (TRITON, "SET:DEV:T8:TEMP:LOOP:TSET:0.4")}
 
 
 class Warm(Measurement):
@@ -35,9 +48,11 @@ class Warm(Measurement):
             self.record(self.roles.fridge.temperature())
 
 
-@pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
+@pytest.fixture(params=HEATERS)
+def session(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Session]:
     text = STATION.read_text(encoding="utf-8").replace("# fridge_pause", "fridge_pause")
+    assert SHIPPED in text
+    text = text.replace(SHIPPED, HEATERS[request.param][0])
     text = text.replace("sim_instruments/", f"{STATION.parent}/sim_instruments/")
     (tmp_path / "station.yaml").write_text(text, encoding="utf-8")
     with labnis.open_session(tmp_path / "station.yaml", dry_run=True, data=tmp_path) as opened:
@@ -46,7 +61,7 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 def heater(session: Session) -> Any:
     found = session.station._instruments["lakeshore"]
-    assert isinstance(found, LakeShore372)
+    assert isinstance(found, LakeShore372 | TritonFridge)
     return found
 
 
@@ -72,7 +87,7 @@ def test_the_heater_is_off_after_a_failure(session: Session, failure: Any) -> No
 
 def test_a_stage_that_leaves_its_window_ends_the_run(session: Session) -> None:
     def someone_else() -> None:
-        heater(session).write("SETP 0,0.4")
+        heater(session).ask(HEATERS[type(heater(session)).__name__][1])
 
     procedure = Warm()
     procedure.between = lambda: (someone_else(), procedure.roles.clock.sleep(1000.0))
@@ -84,11 +99,11 @@ def test_a_stage_that_leaves_its_window_ends_the_run(session: Session) -> None:
 def test_the_heater_goes_off_although_the_setpoint_cannot_be_read(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def silent(self: LakeShore372) -> float:
+    def silent(self: Any) -> float:
         raise CommunicationError("lakeshore", "no answer.")
 
     procedure = Warm()
-    procedure.between = lambda: monkeypatch.setattr(LakeShore372, "level", silent)
+    procedure.between = lambda: monkeypatch.setattr(type(heater(session)), "level", silent)
     session.run(procedure)
     assert not heater(session).output_enabled()
 

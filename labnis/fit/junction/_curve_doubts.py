@@ -29,6 +29,8 @@ _DRIFT = (
 _WRONG_LINE, _PLAUSIBLE = "it looks like a series resistance that is {:.3g} ohm off: measure it again", 0.1
 # Resistances (ohm) of common tunnel junctions, and the highest one of a single junction, such as that of an STM.
 _USUAL_RESISTANCES, _HIGHEST_OF_ONE = (50.0, 2e6), 1e13
+# With less than this part of what is known of the line, the data say only in which direction it is off.
+_MOSTLY = 0.5
 # Gaps of aluminium films (eV); no other superconductor of common junctions has half or twice such a gap.
 _ALUMINIUM = (160e-6, 260e-6)
 
@@ -70,11 +72,19 @@ def line_warnings(
         found = found or suspected(result, model, [_step(result, readings, model)], known=known)
         return found or suspected(result, model, [drift], known=change[:, None])
     found, wanted = suspected(result, model, losses), readings.array.of_device(result)[LINE]
-    if found or abs(wanted.value) <= _CONTRADICTS * sigma:
+    # What the data alone say: what is stated, an error of 0 ± sigma, pulls that of the fit towards 0.
+    share = 1 - (wanted.sigma / sigma) ** 2 if sigma else 1.0
+    if share > _MOSTLY:
+        error, known = wanted.value / share, float(wanted.sigma / np.sqrt(share))
+        told = f"of {stated + error:.5g} ± {known:.2g} ohm"
+    else:
+        error, known = wanted.value, sigma
+        told = f"of {'more' if error > 0 else 'less'} than {stated + error:.5g} ohm"
+    if found or abs(error) <= _CONTRADICTS * np.hypot(known, sigma):
         return found
     return (
-        f"the data want a series resistance of {stated + wanted.value:.5g} ± {wanted.sigma:.2g} ohm, and {stated:.5g} "
-        f"± {sigma:.2g} ohm are stated; is the stated value wrong, {or_held(result)}or the model?",
+        f"the data want a series resistance {told}, and {stated:.5g} ± {sigma:.2g} ohm are stated; is the stated value "
+        f"wrong, {or_held(result)}or the model?",
     )
 
 

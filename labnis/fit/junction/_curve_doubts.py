@@ -75,12 +75,12 @@ def line_warnings(
     # What the data alone say: what is stated, an error of 0 ± sigma, pulls that of the fit towards 0.
     share = 1 - (wanted.sigma / sigma) ** 2 if sigma else 1.0
     if share > _MOSTLY:
-        error, known = wanted.value / share, float(wanted.sigma / np.sqrt(share))
-        told = f"of {stated + error:.5g} ± {known:.2g} ohm"
+        error, own = wanted.value / share, float(wanted.sigma / np.sqrt(share))
+        told = f"of {stated + error:.5g} ± {own:.2g} ohm"
     else:
-        error, known = wanted.value, sigma
+        error, own = wanted.value, sigma
         told = f"of {'more' if error > 0 else 'less'} than {stated + error:.5g} ohm"
-    if found or abs(error) <= _CONTRADICTS * np.hypot(known, sigma):
+    if found or abs(error) <= _CONTRADICTS * np.hypot(own, sigma):
         return found
     return (
         f"the data want a series resistance {told}, and {stated:.5g} ± {sigma:.2g} ohm are stated; is the stated value "

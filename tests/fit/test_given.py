@@ -84,7 +84,8 @@ def test_a_given_value_enters_the_chain_once(
     assert junction["dynes"].sigma < min(1e-7, free["dynes"].sigma)
     assert "given" in junction.assumed["dynes"] and not junction.warnings
     handed_on, twice = (fit_reflection(traces, prior=junction, given=one) for one in (None, given))
-    np.testing.assert_allclose(twice.values, handed_on.values, rtol=1e-9)
+    # The searches start at different values; a statement that counts twice moves by a part of σ.
+    assert (np.abs(twice.values - handed_on.values) <= 1e-5 * handed_on.sigma).all()
     assert twice["dynes"].sigma == pytest.approx(handed_on["dynes"].sigma, rel=1e-9)
     later = fit_reflection(traces, prior=free, given=given)
     assert later["dynes"].sigma == pytest.approx(handed_on["dynes"].sigma, rel=1e-2)

@@ -45,6 +45,8 @@ def assert_junction(run: package.experiment.run.Run) -> None:
     gap, resistance = run.results["gap"], run.results["normal_resistance"]
     assert abs(gap.value - GAP) < 4 * gap.sigma < 0.01 * GAP
     assert abs(resistance.value - RESISTANCE) < 4 * resistance.sigma < 0.01 * RESISTANCE
+    assert run.fit is not None
+    assert any("σ is that of the noise" in note and "an import has none" in note for note in run.fit.notes)
 
 
 TEXTS = {

@@ -17,7 +17,8 @@ emulator) and from the programs of several labs (QUBIC, Twente); **never tried o
   fridge's software lets programs read only (`SET:SYS:USER:NORM`, in some fridges with a password, gives them access).
 - The only loop belongs to one channel, and other channels answer NOT_FOUND; `LOOP:HTR:H1` gives it to a channel.
 - `LOOP:RANGE` is the largest current (mA), from a list; it can read 0 where the loop is open (frappy). Closing the loop
-  can change the set-point to the present temperature (ISIS, and Lab::Instrument, which writes it again).
+  can change the set-point to the present temperature (ISIS, and Lab::Instrument, which writes it again). A setting may
+  be shown late (frappy writes and reads up to three times).
 - The heater H1 has a power (`HTR:SIG:POWR`, µW) that is set by hand while the loop is open. That it is 0 after a loop
   was opened is not known, so it is set to 0 as well, and read back.
 - Some fridges accept one connection at a time (ISIS).
@@ -26,8 +27,9 @@ emulator) and from the programs of several labs (QUBIC, Twente); **never tried o
 import math
 import re
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from qcodes.instrument import VisaInstrument
 
@@ -53,7 +55,8 @@ NO_POWER = 1e-8
 SETTING_TIME = 30.0
 """Longest time (s) until a setting is answered."""
 POLLS, PAUSE = 10, 1.0
-"""How often, and after which time (s) each, the power of a heater that was switched off is read until it is 0."""
+"""How often, and after which time (s) each, a setting is read back that is not shown at once."""
+Found = TypeVar("Found")
 SAME = 2e-3
 """Relative difference (K: also absolute) that a setting of the loop may have when it is read back."""
 
@@ -220,8 +223,15 @@ class TritonFridge(CheckedInstrument, VisaInstrument):
 
     def _require_bound(self, start: float) -> None:
         """Read range and set-point of the loop back."""
-        current, level = 1e3 * self._quantity(self._loop("RANGE"), "A"), self.level()
-        if not (math.isclose(current, self._range, rel_tol=SAME) and abs(level - start) <= SAME * (1 + start)):
+
+        def read() -> tuple[float, float]:
+            return 1e3 * self._quantity(self._loop("RANGE"), "A"), self.level()
+
+        def same(found: tuple[float, float]) -> bool:
+            return math.isclose(found[0], self._range, rel_tol=SAME) and abs(found[1] - start) <= SAME * (1 + start)
+
+        current, level = found = self._read_until(same, read)
+        if not same(found):
             raise SettingError(
                 self.described,
                 f"its closed loop has a range of {current:g} mA and a set-point of {level:g} K, where {self._range:g} "
@@ -243,16 +253,13 @@ class TritonFridge(CheckedInstrument, VisaInstrument):
         self._choose("MODE", "OFF")
         with suppress(CommunicationError):  # as in `_choose`
             self._set(POWER, "0")
-        for _ in range(POLLS):
-            power = self.heater_power()
-            if power <= NO_POWER:
-                return
-            time.sleep(PAUSE)
-        raise SettingError(
-            self.described,
-            f"its heater still gives {power:.3g} W ({POWER}).",
-            "Switch it off at the fridge's computer.",
-        )
+        power = self._read_until(lambda power: power <= NO_POWER, self.heater_power)
+        if power > NO_POWER:
+            raise SettingError(
+                self.described,
+                f"its heater still gives {power:.3g} W ({POWER}).",
+                "Switch it off at the fridge's computer.",
+            )
 
     def output_enabled(self) -> bool:
         """Whether the loop is closed, or the heater gives a power that was set by hand, as the fridge answers."""
@@ -288,9 +295,18 @@ class TritonFridge(CheckedInstrument, VisaInstrument):
         """Switch a setting of the loop, and read it back."""
         with suppress(CommunicationError):  # it may or may not have been carried out: what is read back decides
             self._set(self._loop(name), value)
-        found = self.again(lambda: self._word(name))
+        found = self._read_until(lambda word: word == value, lambda: self.again(lambda: self._word(name)))
         if found != value:
             raise self.refused(f"READ:{self._loop(name)}", found, value)
+
+    def _read_until(self, passes: Callable[[Found], bool], read: Callable[[], Found]) -> Found:
+        """What is read when it `passes`, or after the last attempt: the fridge's software may show a setting late."""
+        for _ in range(POLLS):
+            found = read()
+            if passes(found):
+                break
+            time.sleep(PAUSE)
+        return found
 
     def _set(self, path: str, value: str) -> None:
         """Write a setting once; its answer says whether it was accepted.

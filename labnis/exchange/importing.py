@@ -57,6 +57,9 @@ _PREFIXES = {
     "G": 1e9, "T": 1e12,
 }  # fmt: skip
 _UNITLESS = ("dB", "rad", "deg", "W/Hz")
+# As network analyzers write them.
+_SPELLED = {"DB": "dB", "DEG": "deg", "Deg": "deg", "°": "deg", "RAD": "rad", "HZ": "Hz", "KHZ": "kHz", "MHZ": "MHz",
+            "GHZ": "GHz"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -244,7 +247,7 @@ def _converted(name: str, text: str, read: Mapping[str, Read], where: str) -> Nu
             raise RequestError(f"{where}: no column {text!r}; there are {_listed(read)}")
         unit = rest[:-1].strip()
     column, wanted = read[source], _UNITS[name]
-    unit = unit or column.unit
+    unit = _SPELLED.get(unit or column.unit, unit or column.unit)
     if not unit and wanted != "1":
         raise RequestError(f"{where}: the unit of {source!r} is not known; write it like {name}={source} ({wanted})")
     if wanted in _UNITLESS and unit != wanted:
@@ -273,7 +276,12 @@ def _shaped(of: Kind, found: Mapping[str, Numbers]) -> tuple[dict[str, Numbers],
             raise RequestError(f"columns have different lengths: {', '.join(f'{n} {s}' for n, s in sizes.items())}")
         return dict(found), None
     frequency, traces = found[_FREQUENCY], found[of.trace]
+    if not np.isfinite(frequency).all():
+        raise RequestError(f"frequency is no number in {np.sum(~np.isfinite(frequency))} places of {frequency.size}")
     others = {name: values for name, values in found.items() if name not in (_FREQUENCY, of.trace)}
+    if frequency.ndim > 1 and frequency.shape == traces.shape:  # a grid, with its axes as large as itself
+        others = {name: values.ravel() if values.shape == traces.shape else values for name, values in others.items()}
+        frequency, traces = frequency.ravel(), traces.ravel()
     if traces.ndim == 1:
         turns = np.flatnonzero(frequency == frequency[0])
         length = int(turns[1]) if turns.size > 1 else frequency.size

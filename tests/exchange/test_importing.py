@@ -1,6 +1,8 @@
 """Data of other programs as runs: right units or a refusal, and everything that a run has."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +264,80 @@ def test_of_two_columns_of_one_name_each_has_its_unit(tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text(f"V (mV),I (nA),I (uA)\n{rows}", encoding="utf-8")
     names = {"device_voltage": "V", "current": "I (uA)"}
     assert_junction(import_run(tmp_path / "c.csv", "IVSweep", data=tmp_path, columns=names))
+
+
+def test_a_grid_has_its_axes_as_large_as_itself(tmp_path: Path) -> None:
+    """As plottr and labcore write one."""
+    with h5py.File(tmp_path / "g.ddh5", "w") as file:
+        size = len(FREQUENCY)
+        for name, values in (
+            ("V", np.repeat([[0.0], [1e-3]], size, axis=1)),
+            ("f", np.repeat([FREQUENCY], 2, axis=0)),
+            ("s", np.stack([trace(), 2 * trace()])),
+        ):
+            file.create_dataset(f"data/{name}", data=values)
+    columns = {"device_voltage": "V (V)", "frequency": "f (Hz)", "s11_re": "s_re", "s11_im": "s_im"}
+    run = import_run(tmp_path / "g.ddh5", "ReflectionVsBias", data=tmp_path / "data", columns=columns)
+    np.testing.assert_array_equal(run.data["device_voltage"], [0, 1e-3])
+    np.testing.assert_array_equal(run.data["s11"], np.stack([trace(), 2 * trace()]))
+    np.testing.assert_array_equal(run.data["frequency"], FREQUENCY)
+
+
+def test_a_database_of_an_older_qcodes_is_read_and_left_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = import_run({"device_voltage": VOLTAGE, "current": CURRENT}, "IVSweep", data=tmp_path / "first")
+    (file,) = export(run.path, "qcodes", tmp_path / "old.db")
+    with closing(sqlite3.connect(file)) as connection:  # version 9 brought an index only
+        connection.execute("DROP INDEX IX_runs_captured_run_id")
+        connection.execute("PRAGMA user_version = 8")
+        connection.commit()
+    before = file.read_bytes()
+    capsys.readouterr()
+    assert_junction(import_run(file, "IVSweep", data=tmp_path / "second"))
+    assert capsys.readouterr().out == "", "what QCoDeS tells would spoil --json"
+    assert file.read_bytes() == before
+
+
+def test_what_is_behind_a_unit_is_of_the_name(tmp_path: Path) -> None:
+    """As Nanonis writes bias spectra: readings, those of the way back, and filtered ones."""
+    names = ["Bias calc (V)", "Current (A)", "Current [bwd] (A)", "Current (A) [filt]", "Current (A) [bwd] [filt]"]
+    rows = "".join(f"{v:.9e}\t{i:.9e}\t{i + 1:.9e}\t{i + 2:.9e}\tNaN\n" for v, i in zip(VOLTAGE, CURRENT, strict=True))
+    file = tmp_path / "b.dat"
+    file.write_text("Experiment\tbias spectroscopy\t\n\n[DATA]\n" + "\t".join(names) + "\n" + rows, encoding="utf-8")
+    found = read_columns(file)
+    assert [*found] == ["Bias calc", "Current", "Current [bwd]", "Current [filt]", "Current [bwd] [filt]"]
+    assert [column.unit for column in found.values()] == ["V", "A", "A", "A", "A"]
+    for current in ("Current", "Current (A)"):
+        columns = {"device_voltage": "Bias calc", "current": current}
+        assert_junction(import_run(file, "IVSweep", data=tmp_path, columns=columns))
+
+
+def test_a_trace_of_a_network_analyzer_in_its_spelling(tmp_path: Path) -> None:
+    """As Keysight writes CSV."""
+    rows = "".join(
+        f"{f:.0f},{20 * np.log10(abs(s)):.9f},{np.degrees(np.angle(s)):.9f}\n"
+        for f, s in zip(FREQUENCY, trace(), strict=True)
+    )
+    file = tmp_path / "v.csv"
+    head = "!CSV A.01.01\n!Date: Tuesday, April 27, 2021 11:15:46\n\nBEGIN CH1_DATA\nFreq(Hz),S11(DB),S11(DEG)\n"
+    file.write_text(f"{head}{rows}END\n", encoding="utf-8")
+    columns = {"frequency": "Freq", "s11_db": "S11(DB)", "s11_deg": "S11(DEG)"}
+    assert_resonance(import_run(file, "Resonance", data=tmp_path / "data", columns=columns))
+    with pytest.raises(RequestError, match=r"'S11\(DEG\)' is in deg; as s11_rad it has to be in rad"):
+        import_run(
+            file, "Resonance", data=tmp_path, columns={"frequency": "Freq", "s11_db": "S11(DB)", "s11_rad": "S11(DEG)"}
+        )
+
+
+def test_an_error_of_a_spreadsheet_is_no_comment(tmp_path: Path) -> None:
+    rows = [f"{f:.0f},{s.real:.9f},{s.imag:.9f}" for f, s in zip(FREQUENCY, trace(), strict=True)]
+    lost = rows[50].split(",", 1)[1]
+    file = tmp_path / "t.csv"
+    file.write_text("f (Hz),s11_re,s11_im\n" + "\n".join([*rows[:50], f"#VALUE!,{lost}", *rows[51:]]), encoding="utf-8")
+    assert read_columns(file)["f"].values.size == 101
+    with pytest.raises(RequestError, match="frequency is no number in 1 places of 101"):
+        import_run(file, "Resonance", data=tmp_path, columns={"frequency": "f"})
 
 
 @pytest.mark.parametrize("unit", ["rad/s", "degC", "\ufffdA", "A!", "cm-1", "dB"])

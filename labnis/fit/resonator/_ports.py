@@ -194,8 +194,7 @@ PORTS: Mapping[str, Port] = {
     ),
     "transmission": Through(
         "transmission through the resonator: only the sum of its rates shows, and background_amplitude is that at the "
-        "resonance, with cables and amplifiers; a small cross-talk, and slope and delay of the background, are hardly "
-        "told apart"
+        "resonance, of the whole line; a small cross-talk is like a slope or a delay of the background"
     ),
 }
 """Name → how a resonator is connected."""

@@ -6,11 +6,11 @@ described.
 """
 
 from collections.abc import Sequence
-from math import comb
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaln
 
 from labnis.fit.arrays import Bool, Real
 
@@ -140,12 +140,15 @@ def _in_company(off: Bool) -> Bool:
 def _clustered(columns: Bool) -> Bool:
     """Which of the points in `columns` (points,) are among three or more that are too close together for chance."""
     places, cluster = np.flatnonzero(columns), np.zeros(columns.shape, bool)
-    for first in range(places.size):
-        for last in range(first + 2, places.size):
-            count, part = last - first + 1, (places[last] - places[first] + 1) / columns.size
-            # At least the probability that so many of them fall into such a part of the points.
-            if comb(places.size, count) * count * part ** (count - 1) < _RARE:
-                cluster[places[first : last + 1]] = True
+    for first in range(places.size - 2):
+        last = np.arange(first + 2, places.size)
+        count, part = last - first + 1, (places[last] - places[first] + 1) / columns.size
+        # At least the probability that so many of them fall into such a part of the points; as a logarithm, since of
+        # many points the binomial is no floating-point number.
+        binomial = gammaln(places.size + 1) - gammaln(count + 1) - gammaln(places.size - count + 1)
+        rare = np.flatnonzero(binomial + np.log(count) + (count - 1) * np.log(part) < np.log(_RARE))
+        if rare.size:
+            cluster[places[first : last[rare[-1]] + 1]] = True
     return cluster
 
 

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from labnis.fit import FitError, FitResult
+from labnis.fit._residuals import glitches
 from labnis.fit.parameters import Parameter, hold
 from labnis.fit.solver import Model, solve
 
@@ -129,6 +130,14 @@ def test_outliers_closer_together_than_chance_allows_count() -> None:
     assert np.flatnonzero(~found.mask).tolist() == [100, 400, 800]
     assert not found.warnings
     assert fitted(LINE, line(clustered, x)).mask.all()
+
+
+def test_very_many_points_far_off_are_no_overflow() -> None:
+    """As residuals of a simulation without noise."""
+    residuals = 1e-9 * np.random.default_rng(1).standard_normal(10_001)
+    residuals[3::8] = 1.0
+    found = glitches(residuals, np.arange(residuals.size)[None])
+    assert np.flatnonzero(found).tolist() == [*range(3, residuals.size, 8)], "and none is in a cluster"
 
 
 def test_two_sweeps_in_one_array_alternate() -> None:

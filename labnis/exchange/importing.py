@@ -57,6 +57,9 @@ _PREFIXES = {
     "G": 1e9, "T": 1e12,
 }  # fmt: skip
 _UNITLESS = ("dB", "rad", "deg", "W/Hz")
+# As network analyzers write them.
+_SPELLED = {"DB": "dB", "DEG": "deg", "Deg": "deg", "°": "deg", "RAD": "rad", "HZ": "Hz", "KHZ": "kHz", "MHZ": "MHz",
+            "GHZ": "GHz"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -244,7 +247,7 @@ def _converted(name: str, text: str, read: Mapping[str, Read], where: str) -> Nu
             raise RequestError(f"{where}: no column {text!r}; there are {_listed(read)}")
         unit = rest[:-1].strip()
     column, wanted = read[source], _UNITS[name]
-    unit = unit or column.unit
+    unit = _SPELLED.get(unit or column.unit, unit or column.unit)
     if not unit and wanted != "1":
         raise RequestError(f"{where}: the unit of {source!r} is not known; write it like {name}={source} ({wanted})")
     if wanted in _UNITLESS and unit != wanted:

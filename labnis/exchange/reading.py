@@ -23,9 +23,14 @@ from labnis.errors import RequestError
 __all__ = ["Column", "is_simulated", "read_columns"]
 
 _UNIT = re.compile(r"^(?P<name>.*?)\s*[\(\[](?P<unit>[^\)\]]*)[\)\]]\s*$")
+# Nanonis has what else is to say of a column behind its unit.
+_BEHIND = re.compile(r"^(?P<name>.*?)\s*\((?P<unit>[^)]*)\)\s*(?P<behind>(\[[^\]]*\]\s*)+)$")
 _COMMENTS = ("#", "!", "%", "//", "*")
+# Of a spreadsheet, in the place of a number.
+_ERRORS = ("#VALUE!", "#N/A", "#DIV/0!", "#NUM!", "#REF!", "#NAME?", "#NULL!")
 _SCALES = {"hz": 1.0, "khz": 1e3, "mhz": 1e6, "ghz": 1e9}
 _DELIMITERS = ("\t", ";", ",")
+_ROWS = "rows of the table"  # of a grid; files have dimensions of other names
 
 
 # The summary that labnis writes beside exported data, as JSON, which some formats quote again.
@@ -87,9 +92,12 @@ def _parts(name: str, column: Column) -> Iterator[tuple[str, Column]]:
 
 
 def _named(header: str) -> tuple[str, str]:
-    """Name and unit of "Voltage (mV)" or "Voltage [mV]"."""
-    match = _UNIT.match(header.strip().strip('"'))
-    return (match["name"].strip(), match["unit"].strip()) if match else (header.strip().strip('"'), "")
+    """Name and unit of "Voltage (mV)", "Voltage [mV]", or "Voltage (mV) [filtered]"."""
+    text = header.strip().strip('"')
+    if match := _BEHIND.match(text):
+        return f"{match['name']} {match['behind']}".strip(), match["unit"].strip()
+    match = _UNIT.match(text)
+    return (match["name"].strip(), match["unit"].strip()) if match else (text, "")
 
 
 # --- text -------------------------------------------------------------------------------------------------------------
@@ -103,7 +111,7 @@ def _text(path: Path) -> dict[str, Column]:
     best: tuple[list[list[float]], list[str]] = ([], [])
     last: list[str] = []
     for line in lines:
-        if rows and (not line.strip() or line.strip().startswith(_COMMENTS)):
+        if rows and (not line.strip() or (line.strip().startswith(_COMMENTS) and not line.strip().startswith(_ERRORS))):
             continue
         fields = _fields(line)
         width = len(rows[0]) if rows else 0

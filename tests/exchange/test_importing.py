@@ -262,6 +262,37 @@ def test_of_two_columns_of_one_name_each_has_its_unit(tmp_path: Path) -> None:
     assert_junction(import_run(tmp_path / "c.csv", "IVSweep", data=tmp_path, columns=names))
 
 
+def test_what_is_behind_a_unit_is_of_the_name(tmp_path: Path) -> None:
+    """As Nanonis writes bias spectra: readings, those of the way back, and filtered ones."""
+    names = ["Bias calc (V)", "Current (A)", "Current [bwd] (A)", "Current (A) [filt]", "Current (A) [bwd] [filt]"]
+    rows = "".join(f"{v:.9e}\t{i:.9e}\t{i + 1:.9e}\t{i + 2:.9e}\tNaN\n" for v, i in zip(VOLTAGE, CURRENT, strict=True))
+    file = tmp_path / "b.dat"
+    file.write_text("Experiment\tbias spectroscopy\t\n\n[DATA]\n" + "\t".join(names) + "\n" + rows, encoding="utf-8")
+    found = read_columns(file)
+    assert [*found] == ["Bias calc", "Current", "Current [bwd]", "Current [filt]", "Current [bwd] [filt]"]
+    assert [column.unit for column in found.values()] == ["V", "A", "A", "A", "A"]
+    for current in ("Current", "Current (A)"):
+        columns = {"device_voltage": "Bias calc", "current": current}
+        assert_junction(import_run(file, "IVSweep", data=tmp_path, columns=columns))
+
+
+def test_a_trace_of_a_network_analyzer_in_its_spelling(tmp_path: Path) -> None:
+    """As Keysight writes CSV."""
+    rows = "".join(
+        f"{f:.0f},{20 * np.log10(abs(s)):.9f},{np.degrees(np.angle(s)):.9f}\n"
+        for f, s in zip(FREQUENCY, trace(), strict=True)
+    )
+    file = tmp_path / "v.csv"
+    head = "!CSV A.01.01\n!Date: Tuesday, April 27, 2021 11:15:46\n\nBEGIN CH1_DATA\nFreq(Hz),S11(DB),S11(DEG)\n"
+    file.write_text(f"{head}{rows}END\n", encoding="utf-8")
+    columns = {"frequency": "Freq", "s11_db": "S11(DB)", "s11_deg": "S11(DEG)"}
+    assert_resonance(import_run(file, "Resonance", data=tmp_path / "data", columns=columns))
+    with pytest.raises(RequestError, match=r"'S11\(DEG\)' is in deg; as s11_rad it has to be in rad"):
+        import_run(
+            file, "Resonance", data=tmp_path, columns={"frequency": "Freq", "s11_db": "S11(DB)", "s11_rad": "S11(DEG)"}
+        )
+
+
 @pytest.mark.parametrize("unit", ["rad/s", "degC", "\ufffdA", "A!", "cm-1", "dB"])
 def test_other_units_are_refused(unit: str, tmp_path: Path) -> None:
     columns = {"U": VOLTAGE, "I": CURRENT}

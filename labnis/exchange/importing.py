@@ -276,7 +276,12 @@ def _shaped(of: Kind, found: Mapping[str, Numbers]) -> tuple[dict[str, Numbers],
             raise RequestError(f"columns have different lengths: {', '.join(f'{n} {s}' for n, s in sizes.items())}")
         return dict(found), None
     frequency, traces = found[_FREQUENCY], found[of.trace]
+    if not np.isfinite(frequency).all():
+        raise RequestError(f"frequency is no number in {np.sum(~np.isfinite(frequency))} places of {frequency.size}")
     others = {name: values for name, values in found.items() if name not in (_FREQUENCY, of.trace)}
+    if frequency.ndim > 1 and frequency.shape == traces.shape:  # a grid, with its axes as large as itself
+        others = {name: values.ravel() if values.shape == traces.shape else values for name, values in others.items()}
+        frequency, traces = frequency.ravel(), traces.ravel()
     if traces.ndim == 1:
         turns = np.flatnonzero(frequency == frequency[0])
         length = int(turns[1]) if turns.size > 1 else frequency.size

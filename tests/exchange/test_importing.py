@@ -262,6 +262,23 @@ def test_of_two_columns_of_one_name_each_has_its_unit(tmp_path: Path) -> None:
     assert_junction(import_run(tmp_path / "c.csv", "IVSweep", data=tmp_path, columns=names))
 
 
+def test_a_grid_has_its_axes_as_large_as_itself(tmp_path: Path) -> None:
+    """As plottr and labcore write one."""
+    with h5py.File(tmp_path / "g.ddh5", "w") as file:
+        size = len(FREQUENCY)
+        for name, values in (
+            ("V", np.repeat([[0.0], [1e-3]], size, axis=1)),
+            ("f", np.repeat([FREQUENCY], 2, axis=0)),
+            ("s", np.stack([trace(), 2 * trace()])),
+        ):
+            file.create_dataset(f"data/{name}", data=values)
+    columns = {"device_voltage": "V (V)", "frequency": "f (Hz)", "s11_re": "s_re", "s11_im": "s_im"}
+    run = import_run(tmp_path / "g.ddh5", "ReflectionVsBias", data=tmp_path / "data", columns=columns)
+    np.testing.assert_array_equal(run.data["device_voltage"], [0, 1e-3])
+    np.testing.assert_array_equal(run.data["s11"], np.stack([trace(), 2 * trace()]))
+    np.testing.assert_array_equal(run.data["frequency"], FREQUENCY)
+
+
 def test_what_is_behind_a_unit_is_of_the_name(tmp_path: Path) -> None:
     """As Nanonis writes bias spectra: readings, those of the way back, and filtered ones."""
     names = ["Bias calc (V)", "Current (A)", "Current [bwd] (A)", "Current (A) [filt]", "Current (A) [bwd] [filt]"]
@@ -291,6 +308,16 @@ def test_a_trace_of_a_network_analyzer_in_its_spelling(tmp_path: Path) -> None:
         import_run(
             file, "Resonance", data=tmp_path, columns={"frequency": "Freq", "s11_db": "S11(DB)", "s11_rad": "S11(DEG)"}
         )
+
+
+def test_an_error_of_a_spreadsheet_is_no_comment(tmp_path: Path) -> None:
+    rows = [f"{f:.0f},{s.real:.9f},{s.imag:.9f}" for f, s in zip(FREQUENCY, trace(), strict=True)]
+    lost = rows[50].split(",", 1)[1]
+    file = tmp_path / "t.csv"
+    file.write_text("f (Hz),s11_re,s11_im\n" + "\n".join([*rows[:50], f"#VALUE!,{lost}", *rows[51:]]), encoding="utf-8")
+    assert read_columns(file)["f"].values.size == 101
+    with pytest.raises(RequestError, match="frequency is no number in 1 places of 101"):
+        import_run(file, "Resonance", data=tmp_path, columns={"frequency": "f"})
 
 
 @pytest.mark.parametrize("unit", ["rad/s", "degC", "\ufffdA", "A!", "cm-1", "dB"])

@@ -6,9 +6,13 @@ databases and netCDF of QCoDeS; netCDF; HDF5 of Labber and plottr; MATLAB.
 """
 
 import csv
+import io
 import math
 import re
+import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -225,7 +229,7 @@ def _of_dataset(data: xarray.Dataset) -> dict[str, Column]:
         values = data[name].drop_vars([*data[name].coords])
         if name != "frequency" and points:
             missing = {dim: data.sizes[dim] for dim in points if dim not in values.dims}
-            values = values.expand_dims(missing).stack(point=points).transpose("point", ...)
+            values = values.expand_dims(missing).stack({_ROWS: points}).transpose(_ROWS, ...)
         found[str(name)] = Column(values.values, str(column.attrs.get("units", column.attrs.get("unit", ""))))
     return found
 
@@ -236,18 +240,32 @@ def _netcdf(path: Path) -> dict[str, Column]:
 
 
 def _qcodes(path: Path) -> dict[str, Column]:
-    """The last dataset of a database."""
+    """The last dataset of a database; one of an older QCoDeS is brought up to date in a copy."""
     from qcodes.dataset import connect, load_by_id  # noqa: PLC0415  # slow, and only for these
+    from qcodes.dataset.sqlite.database import (  # noqa: PLC0415
+        get_db_version_and_newest_available_version as versions,
+    )
 
-    connection: Any = connect(path, read_only=True)
-    try:
-        (last,) = connection.execute("SELECT MAX(run_id) FROM runs").fetchone()
-        if last is None:
-            raise ValueError("the database has no dataset")
-        dataset: Any = load_by_id(last, connection)
-        return _of_dataset(dataset.to_xarray_dataset())
-    finally:
-        connection.close()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as given,
+        redirect_stdout(io.StringIO()),  # it shows how far it is
+    ):
+        file, read_only = path, True
+        (version,) = given.execute("PRAGMA user_version").fetchone()
+        if version < versions(":memory:")[1]:
+            file, read_only = Path(folder) / "copy.db", False
+            with closing(sqlite3.connect(file)) as copy:
+                given.backup(copy)
+        connection: Any = connect(file, read_only=read_only)
+        try:
+            (last,) = connection.execute("SELECT MAX(run_id) FROM runs").fetchone()
+            if last is None:
+                raise ValueError("the database has no dataset")
+            dataset: Any = load_by_id(last, connection)
+            return _of_dataset(dataset.to_xarray_dataset())
+        finally:
+            connection.close()
 
 
 def _hdf5(path: Path) -> dict[str, Column]:

@@ -1,6 +1,8 @@
 """Data of other programs as runs: right units or a refusal, and everything that a run has."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +279,22 @@ def test_a_grid_has_its_axes_as_large_as_itself(tmp_path: Path) -> None:
     np.testing.assert_array_equal(run.data["device_voltage"], [0, 1e-3])
     np.testing.assert_array_equal(run.data["s11"], np.stack([trace(), 2 * trace()]))
     np.testing.assert_array_equal(run.data["frequency"], FREQUENCY)
+
+
+def test_a_database_of_an_older_qcodes_is_read_and_left_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = import_run({"device_voltage": VOLTAGE, "current": CURRENT}, "IVSweep", data=tmp_path / "first")
+    (file,) = export(run.path, "qcodes", tmp_path / "old.db")
+    with closing(sqlite3.connect(file)) as connection:  # version 9 brought an index only
+        connection.execute("DROP INDEX IX_runs_captured_run_id")
+        connection.execute("PRAGMA user_version = 8")
+        connection.commit()
+    before = file.read_bytes()
+    capsys.readouterr()
+    assert_junction(import_run(file, "IVSweep", data=tmp_path / "second"))
+    assert capsys.readouterr().out == "", "what QCoDeS tells would spoil --json"
+    assert file.read_bytes() == before
 
 
 def test_what_is_behind_a_unit_is_of_the_name(tmp_path: Path) -> None:

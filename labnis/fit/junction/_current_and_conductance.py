@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from labnis.fit._bounds import with_bounds
-from labnis.fit._residuals import robust_scale
+from labnis.fit._residuals import noise_between_neighbours, robust_scale
 from labnis.fit.arrays import Bool, Real
 from labnis.fit.estimate import number_text
 from labnis.fit.given import known_before
@@ -34,6 +34,8 @@ _ROUNDS, _SETTLED = 5, 0.03
 _FINER = 1.3
 # Relative change of χ² that ends a search, which costs much on an island: a parameter then moves by 0.01σ.
 _ACCURACY = 1e-7
+# χ²/ν beyond which nothing that a search would still find is worth its time, and the change that ends it then.
+_HOPELESS, _ROUGH = 50.0, 1e-3
 # Names of the noises among the inputs of a fit: that of the current over that of the conductance (V), and that of the
 # voltage over that of the current (ohm).
 _RATIO, _VOLTAGE_NOISE = "noise_ratio", "voltage_noise"
@@ -189,13 +191,18 @@ def solve_readings(
                 joint = CurrentAndConductance.of(pair.with_mask(mask), conductance, 1.0)
                 ratio = _ratio_of_noises(joint, x)
                 model = replace(joint, ratio=ratio).with_voltage_noise(x, voltage_noise)
+            hopeless = _misfit(pair, pair.residuals(x), mask) > _HOPELESS
             result = solve(
-                parameters, model, name, assumed, prior=prior, given=readings.given, inputs=inputs, accuracy=_ACCURACY
-            )
+                parameters, model, name, assumed, prior=prior, given=readings.given, inputs=inputs,
+                accuracy=_ROUGH if hopeless else _ACCURACY,
+            )  # fmt: skip
             x, mask = result.values, result.mask[:size]
             voltage_noise = _voltage_noise(pair, result.residuals[:size], x, mask)
             before, pair = pair, HeatedPair.of(readings, names, x, voltage_noise)
-            if _settled(pair, before, result.noise):
+            if hopeless and _misfit(before, result.residuals[:size], mask) < _HOPELESS:
+                parameters = restarted(parameters, x)
+                continue
+            if hopeless or _settled(pair, before, result.noise):
                 break
             parameters = restarted(parameters, x)
         known = known_before(parameters, prior, readings.given).prior
@@ -230,6 +237,13 @@ def _settled(now: HeatedPair, before: HeatedPair, noise: float) -> bool:
     if before.nodes.size and not 0 < now.nodes.size <= _FINER * before.nodes.size:
         return False  # the curve bends more sharply than was thought
     return bool(moved <= _SETTLED * noise and np.abs(now.weight / before.weight - 1).max() < _SETTLED)
+
+
+def _misfit(pair: HeatedPair, residuals: Real, counts: Bool) -> float:
+    """χ²/ν of the `residuals` of the current, in units of the noise between neighbours by voltage."""
+    order = pair.rows()[0]
+    noise = noise_between_neighbours(residuals[order], counts[order])
+    return float(np.mean(residuals[counts] ** 2)) / noise**2
 
 
 def _ratio_of_noises(joint: CurrentAndConductance, x: Real) -> float:

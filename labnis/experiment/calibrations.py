@@ -270,10 +270,11 @@ class Logbook:
         """
         found = dict(fits)
         for analysis in analyses:
-            if analysis.name not in fits or is_secondary(analysis) or not hasattr(analysis, "of_device"):
+            of_device = getattr(analysis, "of_device", ())
+            if analysis.name not in fits or is_secondary(analysis) or not of_device:
                 continue
             entries = self._entries(analysis, fits[analysis.name], _of_run(path, metadata))
-            apart = [self._apart(entry, _OTHER_DEVICE) for entry in entries if entry.quantity in analysis.of_device]
+            apart = [self._apart(entry, _OTHER_DEVICE) for entry in entries if entry.quantity in of_device]
             told = tuple(f"{one}: is it the same device? If it has changed, revoke that one" for one in apart if one)
             found[analysis.name] = replace(fits[analysis.name], warnings=(*fits[analysis.name].warnings, *told))
         return found

@@ -1,7 +1,5 @@
 """The Triton as a thermometer: in the twin, and at a TCP socket."""
 
-from typing import cast
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -13,20 +11,8 @@ from drivers.roles import Thermometer
 from labnis.station.role_check import missing_members
 from sim_instruments import Twin
 from sim_instruments.panels.oxford_triton import OxfordTritonPanel
-from sim_instruments.visa import LabnisVisaLibrary
 from tests.served_panel import served
-from tests.triton_twin import triton_twin  # noqa: F401  # a fixture
-
-
-@pytest.fixture
-def triton(twin: Twin) -> TritonFridge:
-    return TritonFridge("triton", twin.addresses["triton"], visalib=twin.visalib)
-
-
-@pytest.fixture
-def panel(triton: TritonFridge) -> OxfordTritonPanel:
-    library = cast(LabnisVisaLibrary, triton.visa_handle.visalib)
-    return cast(OxfordTritonPanel, library.panels["triton"])
+from tests.triton_twin import triton_driver, triton_panel, triton_twin  # noqa: F401  # fixtures
 
 
 def test_it_fills_the_role_and_reads_every_stage(triton: TritonFridge, panel: OxfordTritonPanel) -> None:

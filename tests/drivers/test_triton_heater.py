@@ -3,7 +3,6 @@
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,23 +13,10 @@ from drivers.errors import CommunicationError, InstrumentError, ReadingError, Se
 from drivers.oxford_triton import TritonFridge
 from drivers.stage_heater import StageHeater
 from labnis.station.role_check import missing_members
-from sim_instruments import Twin
 from sim_instruments.panels.oxford_triton import OxfordTritonPanel
-from sim_instruments.visa import LabnisVisaLibrary
-from tests.triton_twin import triton_twin  # noqa: F401  # a fixture
+from tests.triton_twin import triton_driver, triton_panel, triton_twin  # noqa: F401  # fixtures
 
 LIMITS = {"maximum_power": 10e-3, "heater_resistance": 100.0}
-
-
-@pytest.fixture
-def triton(twin: Twin) -> TritonFridge:
-    return TritonFridge("triton", twin.addresses["triton"], visalib=twin.visalib)
-
-
-@pytest.fixture
-def panel(triton: TritonFridge) -> OxfordTritonPanel:
-    library = cast(LabnisVisaLibrary, triton.visa_handle.visalib)
-    return cast(OxfordTritonPanel, library.panels["triton"])
 
 
 @pytest.fixture(autouse=True)

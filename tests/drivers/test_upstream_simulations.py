@@ -18,16 +18,16 @@ def library(package: str, file: str) -> str:
     return f"{files(package) / file}@sim"
 
 
-def test_a_gs200_of_qcodes_has_another_header_for_its_output_and_no_level() -> None:
+def test_a_gs200_of_qcodes_has_another_header_for_its_output() -> None:
+    # Newer versions of QCoDeS answer the first query of a message of several, older ones none.
     simulation = library("qcodes.instrument.sims", "Yokogawa_GS200.yaml")
     yoko = YokogawaGS200("sim", "GPIB::1::INSTR", visalib=simulation, timeout=0.2)
     try:
         assert yoko.get_idn()["model"] == "GS200"
-        for asked, query in ((yoko.output_enabled, ":OUTP?"), (yoko.level, ":SOUR:LEV?"), (yoko.read, ":SOUR:LEV?;")):
-            with pytest.raises(
-                CommunicationError, match=rf"^sim \(GPIB::1::INSTR\): .*'ERROR' to '{query}".replace("?", r"\?")
-            ):
-                asked()
+        with pytest.raises(CommunicationError, match=r"^sim \(GPIB::1::INSTR\): .*'ERROR' to ':OUTP\?'"):
+            yoko.output_enabled()
+        with pytest.raises(CommunicationError, match=r"^sim \(GPIB::1::INSTR\): .* to ':SOUR:LEV\?;.*expected"):
+            yoko.read()
         with pytest.raises(CommunicationError, match=r"'ERROR' to ':SYST:ERR\?'"):
             yoko.prepare(maximum_voltage=5e-3, maximum_current=1e-6, compliance=1e-6, integration_time=0.04)
     finally:

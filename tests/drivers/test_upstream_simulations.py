@@ -28,7 +28,7 @@ def test_a_gs200_of_qcodes_has_another_header_for_its_output() -> None:
             yoko.output_enabled()
         with pytest.raises(CommunicationError, match=r"^sim \(GPIB::1::INSTR\): .* to ':SOUR:LEV\?;.*expected"):
             yoko.read()
-        with pytest.raises(CommunicationError, match=r"'ERROR' to ':SYST:ERR\?'"):
+        with pytest.raises(CommunicationError, match=r"answered '.*' to ':SYST:ERR\?'"):
             yoko.prepare(maximum_voltage=5e-3, maximum_current=1e-6, compliance=1e-6, integration_time=0.04)
     finally:
         yoko.close()

@@ -3,8 +3,9 @@
 Every failure of it is a CommunicationError.
 
 Each request has its own connection, so an answer is never that to another request. A request that fails, or that the
-server is too busy for, is repeated, up to three times in all: only what changes nothing may be requested. The same is
-true of a conversation over a websocket. Redirections are not followed, and no proxy is used: both would get the key.
+server is too busy for, is repeated, up to three times in all: `fetch` is for what changes nothing, and so is a
+conversation over a websocket. `send` is for what changes something, and does so once. Redirections are not followed,
+and no proxy is used: both would get the key.
 The timeout does not bind the name service; an IP address needs none.
 
 The certificate of an HTTPS server is verified as usual. For a certificate that the server has signed itself, the
@@ -99,7 +100,7 @@ class WebInstrument(Instrument):
     """
 
     serves_many: ClassVar[bool] = True
-    """It is only read, and each request has its own connection (`drivers.capabilities.ServesMany`)."""
+    """Readers do not disturb each other: each request has its own connection (`drivers.capabilities.ServesMany`)."""
 
     #: HTTP status of a websocket that is refused for want of a key.
     refusals: ClassVar[tuple[int, ...]] = FORBIDDEN
@@ -190,6 +191,10 @@ class WebInstrument(Instrument):
         """
         return self._repeated(path, lambda: self._answered(path, query, body))
 
+    def send(self, path: str, body: Any) -> Answer:
+        """Send `body` to `path` once, and return the answer; raises as `fetch`, and may have been carried out then."""
+        return self._repeated(path, lambda: self._answered(path, {}, body), attempts=1)
+
     def converse(self, path: str, query: Mapping[str, str], talk: Callable[[WebSocket], Any]) -> Answer:
         """Open a websocket at `path`, and return what `talk` returns, with the server's time of the opening.
 
@@ -208,10 +213,10 @@ class WebInstrument(Instrument):
         """
         return self._repeated(path, lambda: self._conversed(path, query, talk))
 
-    def _repeated(self, path: str, attempted: Callable[[], Answer]) -> Answer:
-        """The first answer in three attempts."""
+    def _repeated(self, path: str, attempted: Callable[[], Answer], attempts: int = ATTEMPTS) -> Answer:
+        """The first answer in so many `attempts`."""
         reason = ""
-        for attempt in range(ATTEMPTS):
+        for attempt in range(attempts):
             if attempt:
                 self.log.warning("%s: repeating the request for %s: %s", self.described, path, reason)
                 time.sleep(PAUSE)

@@ -173,9 +173,10 @@ class Interruptible(Protocol):
 
 
 class ServesMany(Protocol):
-    """Optional for an instrument that is only read: several stations use it at once, which other instruments refuse.
+    """Optional for an instrument that several stations read at once, which other instruments refuse.
 
-    A fridge with two experiments has one server, or one folder with its logs, and each request has its own answer.
+    A fridge with two experiments has one server, or one folder with its logs, and each request has its own answer. The
+    station that heats the stage, or moves another set-point, with it excludes others that do.
     """
 
     serves_many: bool

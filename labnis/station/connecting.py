@@ -34,6 +34,7 @@ from labnis.station.instruments import (
 )
 from labnis.station.lock_names import lock_names_of_address
 from labnis.station.packages import import_object
+from labnis.station.role_spec import SetpointSpec
 
 __all__ = [
     "TWIN_SERIAL",
@@ -353,7 +354,12 @@ def instrument_class(config: StationConfig, name: str) -> type:
 
 
 def serves_many(config: StationConfig, name: str) -> bool:
-    """Whether several stations may use the instrument `name` at once (`drivers.capabilities.ServesMany`)."""
+    """Whether several stations may use the instrument `name` at once (`drivers.capabilities.ServesMany`).
+
+    Not if this one moves a set-point of it, such as the temperature of the stage.
+    """
+    if any(isinstance(role, SetpointSpec) and role.instrument == name for role in config.roles.values()):
+        return False
     with contextlib.suppress(ConfigurationError):  # opening it reports what is wrong with its class
         return getattr(instrument_class(config, name), "serves_many", False) is True
     return False

@@ -1,5 +1,6 @@
 """The role `stage`: limits, the window of the thermometer, and a heater that is off afterwards."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from drivers.oxford_triton import TritonFridge
 from labnis.errors import ConfigurationError, InterlockError, RequestError
 from labnis.experiment.session import Session
 from labnis.station import load_station
+from labnis.station.connecting import address_locks, serial_locks
 from procedures import Measurement, SweepParameter
 
 STATION = Path(__file__).resolve().parents[2] / "station.yaml"
@@ -26,6 +28,7 @@ TRITON = """\
     address: TCPIP0::192.168.10.24::33576::SOCKET
     init:
       channel: MC """
+BLUEFORS = "type: drivers.bluefors_controller.BlueforsController"
 #: Each heater in the station file, and what another program may send to it.
 HEATERS = {"LakeShore372": (SHIPPED, "SETP 0,0.4;*OPC?"), "TritonFridge": (TRITON, "SET:DEV:T8:TEMP:LOOP:TSET:0.4")}
 
@@ -106,6 +109,17 @@ def test_the_heater_goes_off_although_the_setpoint_cannot_be_read(
     procedure.between = lambda: monkeypatch.setattr(type(heater(session)), "level", silent)
     session.run(procedure)
     assert not heater(session).output_enabled()
+
+
+def test_a_controller_that_many_may_read_is_locked_by_the_station_that_heats_with_it(tmp_path: Path) -> None:
+    text = STATION.read_text(encoding="utf-8").replace("type: drivers.lakeshore_372.LakeShore372", BLUEFORS)
+    (tmp_path / "heats.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "reads.yaml").write_text(re.sub(r"\n +stage: .*\n.*", "", text), encoding="utf-8")
+    heats, reads = (load_station(tmp_path / name) for name in ("heats.yaml", "reads.yaml"))
+    address = {"lakeshore": "http://10.0.0.3:5001"}
+    assert address_locks(reads, address) == serial_locks(reads, "lakeshore", "B1") == set()
+    assert address_locks(heats, address)
+    assert serial_locks(heats, "lakeshore", "B1") == {"B1"}
 
 
 def test_a_temperature_beyond_the_limit_is_refused_before_anything_is_opened(session: Session) -> None:

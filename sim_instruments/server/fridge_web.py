@@ -26,8 +26,27 @@ NAMES: Mapping[str, Stage] = {
 }
 #: Channels of the temperature controller.
 CHANNELS: Mapping[int, str] = {1: "t50k", 2: "t4k", 5: "tstill", 6: "tmixing"}
+#: Heaters of the temperature controller: name, resistance (ohm), and the channel that its loop holds; 0 for none.
+HEATERS: Mapping[int, tuple[str, float, int]] = {
+    1: ("hs-still", 100.0, 0),
+    2: ("hs-mc", 100.0, 0),
+    3: ("still-heater", 100.0, 5),
+    4: ("mxc-heater", 100.0, 6),
+}
+LARGEST_CURRENT = 0.1
+"""Of a heater (A)."""
+#: Largest values of a heater's settings, of which the first two are whole numbers; the smallest is 0.
+LARGEST: Mapping[str, float] = {
+    "pid_mode": 1,
+    "control_algorithm": 1,
+    "resistance": 1000.0,
+    "power": 1.0,
+    "max_power": 1.0,
+    "setpoint": 1000.0,
+}
 LATEST = ("channel", "measurement", "latest")
 HISTORY = ("channel", "historical-data")
+HEATER, UPDATE = ("heater",), ("heater", "update")
 
 
 @dataclass
@@ -187,7 +206,9 @@ class BlueforsWeb(WebServer):
 
 
 class ControllerWeb(WebServer):
-    """The Bluefors temperature controller.
+    """The Bluefors temperature controller. Its heater 4 heats the mixing chamber; its loop is ideal.
+
+    That a value beyond its limits is refused, and not clipped, is not known of the real one.
 
     Attributes
     ----------
@@ -197,6 +218,10 @@ class ControllerWeb(WebServer):
         Status flags of all readings.
     valid
         Whether readings have a temperature.
+    heaters
+        Number → settings of a heater.
+    coupled
+        Channel → number of the heater whose loop holds it; 0 for none.
 
     """
 
@@ -205,9 +230,16 @@ class ControllerWeb(WebServer):
         self.scanner = FridgeScanner(world)
         self.flags: list[int] = []
         self.valid = True
+        left = {"active": False, "pid_mode": 0, "control_algorithm": 1, "power": 0.0, "max_power": 0.1, "setpoint": 0.0}
+        self.heaters: dict[int, dict[str, Any]] = {
+            number: {"heater_nr": number, "name": name, "resistance": ohm} | left
+            for number, (name, ohm, _) in HEATERS.items()
+        }
+        held = {channel: number for number, (_, _, channel) in HEATERS.items()}
+        self.coupled = {channel: held.get(channel, 0) for channel in range(1, 13)}
 
     def answered(self, target: str, body: Any) -> tuple[int, Any]:
-        """HTTP status and answer to the request of `target`; nothing can be set."""
+        """HTTP status and answer to the request of `target`; only heaters can be set."""
         words = tuple(target.removeprefix("/").split("/"))
         common = {"status": "OK", "datetime": datetime.fromtimestamp(self.time, UTC).isoformat().replace("+00:00", "Z")}
         if words == ("system",):
@@ -217,7 +249,40 @@ class ControllerWeb(WebServer):
             return 200, common | self._reading(channel) | {"channel_nr": channel}
         if words == HISTORY and isinstance(body, dict):
             return 200, common | {"channel_nr": body["channel_nr"], "measurements": self._history(body)}
+        if words == ("channels",):
+            return 200, common | {
+                "data": [{"channel_nr": one, "coupled_heater_nr": other} for one, other in self.coupled.items()]
+            }
+        if words in (HEATER, UPDATE) and isinstance(body, dict):
+            return 200, common | self._heater(body, update=words == UPDATE)
         return 404, {"status": "ERROR", "error": {"code": 404, "message": "Unknown endpoint."}}
+
+    def _heater(self, body: Mapping[str, Any], *, update: bool) -> dict[str, Any]:
+        """Settings of a heater, after an `update`; an error if the request is not right."""
+        heater = self.heaters.get(body.get("heater_nr", 0))
+        changes = {key: value for key, value in body.items() if key != "heater_nr"}
+        if heater is None or not all(self._possible(key, value) for key, value in changes.items()):
+            return {"status": "ERROR", "error": {"code": 123, "message": "Wrong parameters provided."}}
+        if update:
+            heater |= changes
+            self._heat()
+        return heater
+
+    @staticmethod
+    def _possible(key: str, value: Any) -> bool:
+        if key == "active":
+            return isinstance(value, bool)
+        kinds = (int,) if key in ("pid_mode", "control_algorithm") else (int, float)
+        return key in LARGEST and type(value) in kinds and bool(0 <= value <= LARGEST[key])
+
+    def _heat(self) -> None:
+        """Have the fridge follow the heater of the mixing chamber."""
+        heater = self.heaters[4]
+        most = min(heater["max_power"], LARGEST_CURRENT**2 * heater["resistance"])
+        if heater["active"] and heater["pid_mode"] and self.coupled[6] == heater["heater_nr"]:
+            self.world.heat_stage(most, heater["setpoint"])
+        else:
+            self.world.heat_stage(min(heater["power"], most) if heater["active"] and not heater["pid_mode"] else 0.0)
 
     def _reading(self, channel: int) -> dict[str, Any]:
         time, kelvin = self.scanner.reading(CHANNELS[channel])

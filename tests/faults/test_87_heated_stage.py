@@ -3,12 +3,15 @@
 import signal
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import pyvisa
 
-from sim_instruments import SHIPPED_TRUTH, open_twin
+from sim_instruments import SHIPPED_TRUTH, SimulatedClock, load_truth, open_twin
+from sim_instruments.server.fridge_web import ControllerWeb
 from sim_instruments.visa import LabnisVisaLibrary
+from sim_instruments.world import World
 from tests.faults.commands import Command
 from tests.faults.measuring import Lab, kill, wait_for
 from tests.served_panel import served
@@ -16,8 +19,9 @@ from tests.triton_twin import INSTRUMENTS
 
 STAGE = "{{instrument: {}, maximum: 0.4, maximum_power: 1.0e-2, heater_resistance: 100, rate: 1, window: 0.1}}"
 TRITON = '  triton: {{type: drivers.oxford_triton.TritonFridge, address: "TCPIP0::127.0.0.1::{}::SOCKET"}}\nlabnis:\n'
+BLUEFORS = '  bluefors: {{type: drivers.bluefors_controller.BlueforsController, address: "{}"}}\nlabnis:\n'
 #: What the last message that switches the heater says when it is off.
-OFF = ("RANGE 0,0", "SET:DEV:T8:TEMP:LOOP:MODE:OFF")
+OFF = ("RANGE 0,0", "SET:DEV:T8:TEMP:LOOP:MODE:OFF", "active: False")
 
 Switched = Callable[[], list[tuple[float, str]]]
 
@@ -48,6 +52,24 @@ def of_triton(lab: Lab) -> Iterator[Switched]:
             assert panel.world.stage.given(panel.world.clock.time()) == 0
 
 
+def of_bluefors(lab: Lab) -> Iterator[Switched]:
+    """A Bluefors Temperature Controller of its own, by HTTP of this process."""
+    noted: list[tuple[float, str]] = []
+
+    class Noted(ControllerWeb):
+        def answered(self, target: str, body: Any) -> tuple[int, Any]:
+            if target == "/heater/update" and "active" in body:
+                noted.append((time.monotonic(), f"active: {body['active']}"))
+            return super().answered(target, body)
+
+    world = World(load_truth(SHIPPED_TRUTH), SimulatedClock())
+    with Noted(world).running() as web:
+        edited(lab, "bluefors", BLUEFORS.format(web.address))
+        yield lambda: noted
+        assert not web.heaters[4]["active"]
+        assert world.stage.given(world.clock.time()) == 0
+
+
 def edited(lab: Lab, name: str, instrument: str = "labnis:\n") -> None:
     """Have the stage heated by an instrument, which may be another one."""
     text = lab.station.read_text(encoding="utf-8").replace("labnis:\n", instrument, 1)
@@ -55,7 +77,7 @@ def edited(lab: Lab, name: str, instrument: str = "labnis:\n") -> None:
     lab.station.write_text(text, encoding="utf-8")
 
 
-@pytest.fixture(params=[of_lakeshore, of_triton])
+@pytest.fixture(params=[of_lakeshore, of_triton, of_bluefors])
 def switched(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Switched]:
     """What switched the heater, and when (s), in order."""
     yield from request.param(lab)

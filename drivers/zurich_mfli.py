@@ -18,8 +18,10 @@ the node tree:
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from qcodes.instrument import Instrument
 
 from drivers.errors import CommunicationError, OverloadError, ReadingError, SettingError
@@ -94,9 +96,11 @@ class ZurichMFLI(Instrument):
     def get_idn(self) -> dict[str, str | None]:
         """Vendor, model, serial number and firmware."""
         try:
-            return {key: None if value is None else str(value) for key, value in self._device.get_idn().items()}
+            found = dict(self._device.get_idn())
         except Exception as error:
             raise self._lost("reading the identity", error) from error
+        keys = ("vendor", "model", "serial", "firmware")
+        return {key: None if found.get(key) is None else str(found[key]) for key in keys}
 
     def _lost(self, doing: str, error: Exception) -> CommunicationError:
         return CommunicationError(
@@ -116,11 +120,14 @@ class ZurichMFLI(Instrument):
     def _get(self, path: str) -> float:
         """The number at a node."""
         try:
-            found = float(self._node(path)(enum=False))
+            answer = self._node(path)(enum=False)
         except Exception as error:
             raise self._lost(f"reading the node {path}", error) from error
+        found = _number(answer)
         if not math.isfinite(found):
-            raise CommunicationError(self.described, f"the node {path} reads {found}; a finite number is needed.")
+            raise CommunicationError(
+                self.described, f"the node {path} reads {str(answer)[:80]}; a finite number is needed."
+            )
         return found
 
     def _apply(self, path: str, value: float, tolerance: float = 0.0) -> float:
@@ -143,9 +150,12 @@ class ZurichMFLI(Instrument):
         """Number of the output's amplitude that oscillator 1 drives: it differs with the option MF-MD."""
         try:
             options = self._device.device_options
-            return 0 if "MD" in str(options() if callable(options) else options) else 1
+            found = options() if callable(options) else options
         except Exception as error:
             raise self._lost("reading the options", error) from error
+        if not isinstance(found, Sequence):
+            raise CommunicationError(self.described, f"its options read {str(found)[:80]}; their names are needed.")
+        return 0 if "MD" in str(found) else 1
 
     # --- the role ----------------------------------------------------------------------------------------------------
 
@@ -326,7 +336,7 @@ class ZurichMFLI(Instrument):
             if time.monotonic() > deadline:
                 raise ReadingError(
                     self.described,
-                    f"its demodulator has given no new sample within {NEW_WITHIN:g} s (timestamp {taken:.0f}).",
+                    f"its demodulator has given no new sample within {NEW_WITHIN:g} s (timestamp {taken:.15g}).",
                     "Check that demodulator 1 is enabled and not triggered, and the connection of the data server.",
                 )
             time.sleep(POLL)
@@ -357,7 +367,15 @@ class ZurichMFLI(Instrument):
 def _value(sample: Any, key: str) -> float:
     """The number `key` of a sample, which has arrays of one element; NaN if there is none."""
     try:
-        found = sample[key]
-        return float(found[0] if hasattr(found, "__len__") else found)
+        return _number(sample[key])
     except (KeyError, IndexError, TypeError, ValueError):
         return math.nan
+
+
+def _number(answer: Any) -> float:
+    """The number that `answer`, or its only element, is; NaN for texts, several numbers and anything else."""
+    try:
+        found = np.asarray(answer)
+    except (ValueError, OverflowError):
+        return math.nan
+    return float(found.item()) if found.size == 1 and found.dtype.kind in "iuf" else math.nan

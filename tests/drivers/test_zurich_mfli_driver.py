@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from qcodes.instrument import Instrument
 
 from drivers import zurich_mfli
-from drivers.errors import CommunicationError, OverloadError, ReadingError, SettingError
+from drivers.errors import CommunicationError, InstrumentError, OverloadError, ReadingError, SettingError
 from drivers.roles import LockIn
 from drivers.zurich_mfli import ZurichMFLI
 from labnis.station.role_check import missing_members
@@ -246,3 +249,106 @@ def test_without_zhinst_it_can_be_imported_and_says_what_to_install(monkeypatch:
     with pytest.raises(CommunicationError, match=r"pip install labnis\[zurich\]"):
         ZurichMFLI("absent", "dev1")
     Instrument.close_all()
+
+
+NUMBERS = st.floats() | st.integers() | st.sampled_from([0, 1, 4, 0.1, 0.9, 10**400, 1e308, -1e308])
+ANYTHING = st.recursive(
+    NUMBERS | st.none() | st.booleans() | st.text(max_size=8) | st.binary(max_size=4) | st.complex_numbers(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=6,
+) | st.lists(st.floats(), max_size=4).map(np.array)
+NODES = [
+    *[("sigins", leaf) for leaf in INPUT if leaf != "float"],
+    *[("demods", leaf) for leaf in DEFAULTS],
+    *[("sigouts", leaf) for leaf in OUTPUT],
+    ("oscs", "freq"),
+]
+ROBUST = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+
+
+def only_number(answer: Any) -> float:
+    """The number that a node or a field of a sample tells; NaN if it tells none."""
+    while isinstance(answer, list | np.ndarray) and len(answer) == 1:
+        answer = answer[0]
+    plain = isinstance(answer, int | float) and not isinstance(answer, bool) and abs(answer) < 1e300
+    return float(answer) if plain else math.nan
+
+
+@pytest.mark.faults
+@ROBUST
+@given(node=st.sampled_from(NODES), answer=ANYTHING, late=st.booleans())
+@example(node=("sigins", "max"), answer="0.5", late=True)
+@example(node=("demods", "order"), answer="4", late=False)
+def test_any_value_of_a_node_is_right_or_an_error_of_ours(
+    mfli: ZurichMFLI, tree: Any, node: tuple[str, str], answer: Any, late: bool
+) -> None:
+    leaf = getattr(getattr(tree, node[0])[0], node[1])
+    before = leaf.value
+    try:
+        if late:
+            prepare(mfli)
+        leaf.value, leaf.ignores = answer, True
+        if not late:
+            prepare(mfli)
+        settling, read = mfli.settling_time(), mfli.read()
+        assert read == SIGNAL
+        assert settling == pytest.approx(13.1 * 0.03, rel=0.03)
+        assert mfli.quiet() == 0
+        assert math.isfinite(only_number(answer)) or node == ("demods", "enable")  # which the model looks at itself
+    except InstrumentError as error:
+        assert "mfli (dev1234)" in str(error)
+        assert len(str(error)) < 1000
+    finally:
+        leaf.value, leaf.ignores = before, False
+
+
+@pytest.mark.faults
+@ROBUST
+@given(sample=st.fixed_dictionaries({}, optional=dict.fromkeys(["x", "y", "auxin0", "timestamp"], ANYTHING)) | ANYTHING)
+@example(sample={"x": "0.1"})
+@example(sample={"x": [0.1, 0.2]})
+@example(sample={"auxin0": 10**400})
+def test_any_sample_is_right_or_an_error_of_ours(mfli: ZurichMFLI, tree: Any, sample: Any) -> None:
+    prepare(mfli)
+    known = isinstance(sample, dict) and not sample.keys() - {"x", "y", "auxin0", "timestamp"}
+    fields = {"x": SIGNAL.real, "y": SIGNAL.imag, "auxin0": 1.25} | (sample if known else {})
+    right = tree.demods[0].sample
+    right.extra = sample if known else {}
+    tree.demods[0].sample = right if known else Node(sample)
+    try:
+        for read, expected in (
+            (mfli.read, [only_number(fields["x"]), only_number(fields["y"])]),
+            (lambda: mfli.read_auxiliary(1), [only_number(fields["auxin0"])]),
+        ):
+            try:
+                found = complex(read())
+            except InstrumentError as error:
+                assert "mfli (dev1234)" in str(error)
+                assert len(str(error)) < 1000
+            else:
+                assert known
+                assert [found.real, found.imag][: len(expected)] == expected
+    finally:
+        tree.demods[0].sample, right.extra = right, {}
+
+
+@pytest.mark.faults
+@ROBUST
+@given(answer=ANYTHING)
+@example(answer={"serial": None})
+def test_any_identity_and_options_are_texts_or_an_error_of_ours(mfli: ZurichMFLI, tree: Any, answer: Any) -> None:
+    before = tree.device_options
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tree, "get_idn", lambda: answer)
+        patch.setattr(tree, "device_options", answer)
+        try:
+            found = mfli.get_idn()
+            assert list(found) == ["vendor", "model", "serial", "firmware"]
+            assert all(value is None or isinstance(value, str) for value in found.values())
+        except InstrumentError as error:
+            assert "mfli (dev1234)" in str(error)
+        try:
+            mfli.quiet()
+        except InstrumentError as error:
+            assert "mfli (dev1234)" in str(error)
+    assert tree.device_options == before

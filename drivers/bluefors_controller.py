@@ -12,19 +12,19 @@ on hardware**:
   of the controller. A temperature that has flags is used only where the station file accepts all of them
   (`accepted_flags`), with a warning in the log.
 - A path with a slash at its end is not understood.
-- `/heater/update` changes the settings of one heater that it is sent, `/heater` and an empty update change none (API).
-  What is refused is answered with status ERROR and a message (API). Whether that has another HTTP status, and whether
-  a value beyond the limits is refused or clipped, is not said: each setting is read back.
+- `/heater/update` changes the settings of one heater that it is sent, and `/heater` changes none (API). What is
+  refused is answered with status ERROR and a message (API). Whether that has another HTTP status, and whether a value
+  beyond the limits is refused or clipped, is not said: each setting is read back.
 - `pid_mode` 1 is the loop with the `setpoint` (K), and `max_power` the "hard safety limit for power" (W; API), which
   bounds the loop (pybluefors, pyHegel). The driver lowers it, and never raises what a lab has set.
 - The loop holds the channel to which the heater is coupled: `coupled_heater_nr` of `/channels` (API, pyHegel). The
   driver requires that it is the stage's and no other, and does not change it.
-- How the controller makes a current of a power is not said, but it has a `resistance` (ohm; API) for that: one that
-  differs from the station's is refused.
-- `active` false is the heater switched off (API; the programs send nothing else to end). `power` is that of the manual
+- How the controller makes a current of a power is not said. It may need its own `resistance` of the heater (ohm; API)
+  for that: one that differs from the station's is refused.
+- `active` false is the heater switched off (API; most programs send nothing else to end). `power` is that of the manual
   mode, not what the loop gives, which only the historical data have, and none while it is off (pyHegel, others). So
   the heater counts as on if it is active in whichever mode. The relay (`relay_mode`) is neither used nor changed.
-- Heater 4 is at the mixing chamber, in all programs; 3 is the still's, 1 and 2 are heat switches (others).
+- Heater 4 is at the mixing chamber in the programs; 3 is the still's, 1 and 2 are heat switches (others).
 """
 
 import math
@@ -223,14 +223,14 @@ class BlueforsController(WebInstrument):
         if not math.isclose(resistance, heater_resistance, rel_tol=SAME_RESISTANCE):
             raise SettingError(
                 self.described,
-                f"heater {self.stage_heater} has a resistance of {resistance:g} ohm there; the station file has a "
-                f"heater_resistance of {heater_resistance:g} ohm, and the power depends on it.",
+                f"heater {self.stage_heater} has a resistance of {resistance:g} ohm there (/heater); the station file "
+                f"has a heater_resistance of {heater_resistance:g} ohm, and the power depends on it.",
                 "Correct the one that is wrong. Nothing was switched on.",
             )
         if not limit:
             raise SettingError(
                 self.described,
-                f"heater {self.stage_heater} has a max_power of 0 W, which is not raised: it cannot heat.",
+                f"heater {self.stage_heater} has a max_power of 0 W (/heater), which is not raised: it cannot heat.",
                 "Set it at the controller.",
             )
         bound = {"pid_mode": 1, "control_algorithm": 1, "max_power": min(limit, maximum_power)}

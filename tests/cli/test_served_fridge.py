@@ -2,6 +2,7 @@
 
 import json
 import socket as bare_socket
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,6 +59,18 @@ def test_the_temperatures_are_those_of_the_fridge(server: TwinServer, tmp_path: 
     assert web.channel_temperature("tstill") == pytest.approx(0.85, rel=0.05)
     asked = {entry.instrument for entry in read_log(tmp_path / "log.jsonl") if entry.direction == "in"}
     assert asked == {"fridge_pc", "controller"}
+
+
+def test_the_heater_of_the_controller_warms_the_stage(server: TwinServer) -> None:
+    controller = BlueforsController("controller", server.addresses()["controller"])
+    controller.prepare(maximum_power=10e-3, heater_resistance=100.0)
+    before = server.twin.world.bath_temperature()
+    controller.output_on()
+    controller.set_level(0.2)
+    time.sleep(0.2)
+    assert before < server.twin.world.bath_temperature() < 0.2
+    controller.output_off()
+    assert not controller.output_enabled()
 
 
 def test_its_ports_follow_those_of_the_other_instruments(server: TwinServer) -> None:

@@ -26,6 +26,7 @@ __all__ = [
     "AS_WELL",
     "CONTRADICTED",
     "HELD",
+    "UNEVEN",
     "contradicted_prior",
     "doubts_from_residuals",
     "or_held",
@@ -39,6 +40,8 @@ AS_WELL = "at one temperature the curve is described as well"
 CONTRADICTED = "the data contradict what was"
 #: How the warning of a wrong value that is held begins.
 HELD = "it looks like the value at which a parameter is held, of"
+#: How the warning of noise that is larger somewhere begins.
+UNEVEN = "the noise is not the same everywhere"
 
 # Glitches are fewer than so many side by side; of more than _LISTED the result names the first.
 _RUN, _LISTED = 3, 6
@@ -229,7 +232,7 @@ def _uneven_noise(result: FitResult, model: Model, slopes: Real) -> tuple[str, .
     kind = max(alike, key=lambda text: alike[text], default="")
     like = f", as by {kind}" if alike.get(kind, 0.0) > _ALIKE else ""
     return (
-        f"the noise is not the same everywhere{like}: it is largest where the results depend on it most, and the true "
+        f"{UNEVEN}{like}: it is largest where the results depend on it most, and the true "
         f"uncertainties are up to {factor:.2g} times as large",
     )
 

@@ -254,6 +254,18 @@ def test_an_island_of_constant_temperature_has_no_components() -> None:
     assert all("95 %" in fit.assumed[name] for name in COMPONENTS.keys() - {"kapitza_resistance"})
 
 
+def test_noise_in_proportion_to_the_current_is_no_heat() -> None:
+    # With some of the points chance looks like an island that heats; all of them do not show it.
+    truth = device()
+    voltage, current = current_voltage(truth, 3)
+    noise = np.random.default_rng(13).standard_normal(current.size)
+    fit = fit_current_voltage(voltage, current * (1 + 1e-2 * noise), series_resistance=SERIES_RESISTANCE)
+    assert not found(fit)
+    assert max(map(abs, pulls(fit.select(fit.free), truth).values())) < 4
+    (told,) = fit.warnings
+    assert told.startswith("the noise is not the same everywhere, as by noise in proportion to the reading")
+
+
 @pytest.mark.long
 def test_an_excitation_is_averaged_over_its_cycle(micro_cooler: Truth) -> None:
     sine = 0.05

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from labnis.fit._residuals import sticking_out, told_alike
+from labnis.fit._residuals import local_variances, sticking_out, told_alike, uneven
 from labnis.fit.arrays import FEWER_POINTS, Real, evenly_spread
 from labnis.fit.estimate import ONE_SIDED
 from labnis.fit.junction._current_and_conductance import solve_readings
@@ -85,6 +85,7 @@ def with_components(
         trial = _found(pair, values, readings, _FEW, fixed)
     except NoOperatingPointError as error:
         raise FitError(f"the island has no steady state: {error}") from error
+    trial = trial if held else _shown(trial, pair, readings, fixed)
     names = [name for name in trial.values if name in COMPONENTS]
     if INJECTION in names and HEAT not in names:
         raise FitError("injection is given, and the curve shows no island that heats: it needs one; leave it out")
@@ -147,6 +148,27 @@ def _found(
     injected = _injected(trial, few, fixed)
     # Injection takes the place of what else had described it: the Kapitza resistance is looked at again.
     return injected if injected is trial else _with_or_without_kapitza(injected, few, fixed)
+
+
+def _shown(trial: Trial, pair: FitResult, readings: Readings, fixed: Mapping[str, float]) -> Trial:
+    """The trial, or one without components where all points do not show those that some of them show.
+
+    Where the noise is larger, chance looks like heat more often than where it is the same everywhere. A misfit of the
+    `pair` shows what a component describes already.
+    """
+    if not COMPONENTS.keys() & trial.values.keys() or components_of(pair) or told_alike(pair.warnings):
+        return trial
+    counted = readings.at(np.flatnonzero(pair.mask))
+    without = Trial.of(counted, island_parameters(pair.by_name, [], fixed), pair.noise, _FIRST_STEPS)
+    try:
+        whole = Trial.of(counted, _with(trial, {}, fixed), pair.noise, _FIRST_STEPS)
+    except NoOperatingPointError:
+        return without
+    noise, change = min(without.noise, whole.noise), without.residuals - whole.residuals
+    rows, counts = np.argsort(counted.voltage, kind="stable")[None], np.ones(change.shape, bool)
+    variances, total = local_variances(whole.residuals, rows, counts), change @ change * noise**2
+    by_chance = uneven(variances, change[:, None], np.array([total]), noise) ** 2
+    return trial if without.chi2(noise) - whole.chi2(noise) > _ADMITTED * by_chance else without
 
 
 def _solved(
@@ -288,7 +310,8 @@ def _completed(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> 
         estimate, sigma, *_ = matter["leakage_conductance"]
         start["leakage_conductance"] = max(estimate, sigma)
     attempt = _best(trial, readings, [start], fixed, trial.noise) if start else None
-    return trial if attempt is None else attempt
+    # A search that ends in a worse place has not found them.
+    return attempt if attempt is not None and attempt.chi2(trial.noise) < trial.chi2(trial.noise) + _LITTLE else trial
 
 
 def _best(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from labnis.fit._doubts import or_held, suspected
+from labnis.fit._doubts import UNEVEN, or_held, suspected
 from labnis.fit._residuals import told_alike
 from labnis.fit._sweeps import compared_sweeps, sweeps_of
 from labnis.fit.arrays import Real
@@ -40,10 +40,11 @@ def line_warnings(
 ) -> tuple[str, ...]:
     """A warning where the curve wants another resistance of the line than what is stated, or looks like a drift.
 
-    What is `rounded` with more than its noise may look like any of these: they are looked for only where structure is
-    left that rounding does not explain.
+    What is `rounded` with more than its noise, or noise that is not the same everywhere, may look like any of these:
+    they are then looked for only where structure is left.
     """
-    quiet = rounded and not told_alike(result.warnings)
+    uneven = any(text.startswith(UNEVEN) for text in result.warnings)
+    quiet = (rounded or uneven) and not told_alike(result.warnings)
     of_pair = readings.array.resistance
     stated, sigma = readings.series_resistance / of_pair, readings.resistance_sigma / of_pair
     losses = [] if quiet else gap_loss_suspects(model, result.by_name)

@@ -13,6 +13,7 @@ __all__ = [
     "GainSetting",
     "HasChannels",
     "Interruptible",
+    "LimitedLevel",
     "RangedMeter",
     "Segment",
     "SegmentedSweep",
@@ -36,6 +37,13 @@ class CoarselyStepped(Protocol):
 
     level_step: float
     """Step of its levels (V)."""
+
+
+class LimitedLevel(Protocol):
+    """Optional for a bias source: its largest level, with which limits are compared before it is opened."""
+
+    largest_voltage: float
+    """Largest level (V); a property of the instrument where it depends on the model."""
 
 
 class SelfRamping(Protocol):

@@ -32,6 +32,8 @@ class QDac2Channel(UnswitchedOutput, ContribChannel):  # type: ignore[misc]  # s
 
     smallest_compliance: ClassVar[float] = math.inf
     """It has no current limit of its own."""
+    largest_voltage = VOLTAGE_RANGES["HIGH"]
+    """Largest level (V)."""
 
     def __init__(self, parent: Any, name: str, channum: int) -> None:
         super().__init__(parent, name, channum)
@@ -43,7 +45,7 @@ class QDac2Channel(UnswitchedOutput, ContribChannel):  # type: ignore[misc]  # s
     @property
     def described(self) -> str:
         """Name and address, for messages."""
-        return f"{self._dac.described}, channel {self.number},"
+        return f"{self._dac.described}, channel {self.number}"
 
     def prepare(
         self, *, maximum_voltage: float, maximum_current: float, compliance: float, integration_time: float

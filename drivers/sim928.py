@@ -51,6 +51,8 @@ class SIM928Port(InstrumentChannel):
 
     smallest_compliance: ClassVar[float] = 15e-3
     """Current (A) of its batteries into a short circuit."""
+    largest_voltage: ClassVar[float] = LARGEST
+    """Largest level (V)."""
     level_step: ClassVar[float] = 1e-3
     """Step of its levels (V)."""
 
@@ -67,7 +69,7 @@ class SIM928Port(InstrumentChannel):
     @property
     def described(self) -> str:
         """Name and address, for messages."""
-        return f"{self._mainframe.described}, port {self._port},"
+        return f"{self._mainframe.described}, port {self._port}"
 
     def _ask(self, query: str) -> str:
         return self._mainframe.ask_module(self._port, query)

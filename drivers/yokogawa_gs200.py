@@ -53,6 +53,7 @@ class YokogawaGS200(ScpiSource, QcodesGS200):
 
     smallest_compliance: ClassVar[float] = 1e-3
     """Lowest current limit of its own (A)."""
+    largest_voltage = LARGEST["VOLT"]
 
     def __init__(self, name: str, address: str, four_wire: bool = False, **kwargs: Any) -> None:
         self.four_wire_leads = four_wire

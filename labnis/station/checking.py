@@ -3,14 +3,18 @@
 from typing import Any
 
 from pymeasure.instruments import Instrument as PymeasureInstrument
+from pyvisa.rname import InvalidResourceName, ResourceName
+from qcodes.instrument import VisaInstrument
 
 from drivers.protection import Watchdog
 from labnis.station.amplifier import lacks_gain
+from labnis.station.bias.source_levels import require_levels
 from labnis.station.config import StationConfig
 from labnis.station.connecting import instrument_class
+from labnis.station.lock_names import lock_name_of_address
 from labnis.station.packages import syntax_errors
 from labnis.station.players import lacks
-from labnis.station.role_check import missing_members, missing_names
+from labnis.station.role_check import missing_members, missing_names, source_class
 from labnis.station.role_spec import KINDS, RoleSpec
 
 __all__ = ["check_station", "require_watchdog"]
@@ -22,12 +26,15 @@ def check_station(config: StationConfig) -> None:
     Raises
     ------
     ConfigurationError
-        A class does not exist, or lacks a method of its role or a named parameter; or a file of a lab's package is no
-        Python. The message has file and line.
+        A class does not exist, or lacks a method of its role or a named parameter; the bias source cannot hold the
+        limits; an address is none, or that of two instruments; or a file of a lab's package is no Python. The message
+        has file and line.
 
     """
+    addresses: dict[str, str] = {}
     for name in config.instruments:
         kind = instrument_class(config, name)
+        _require_address(config, name, kind, addresses)
         if config.limits.watchdog is not None and name == config.limits.watchdog.instrument:
             require_watchdog(config, name, kind)
         _require_amplifier(config, name, kind)
@@ -41,12 +48,39 @@ def check_station(config: StationConfig) -> None:
                     raise config.error(
                         ("labnis", "roles", role), f"{name} is a {kind.__name__}, which has no {', '.join(absent)}"
                     )
+            if role == "bias":
+                require_levels(config, source_class(kind, spec.channel))
             if not _part_or_parameter(config, role, spec, kind):
                 missing = missing_members(kind, KINDS[spec.kind].protocol)
                 if missing:
                     raise config.error(("labnis", "roles", role), lacks(kind, missing, spec))
     for error in syntax_errors(config.path.parent, config.packages):
         raise config.error(("labnis", "packages"), error)
+
+
+def _require_address(config: StationConfig, name: str, kind: type, seen: dict[str, str]) -> None:
+    """Refuse an address that is none of VISA, and one that another instrument has; `seen` are those before it."""
+    address, where = config.address(name), ("instruments", name, "address")
+    if not address or not issubclass(kind, VisaInstrument | PymeasureInstrument):
+        return
+    if "::" in address and (problem := _problem_of_address(address)):  # else it may be an alias
+        raise config.error(where, f"{address} is no VISA address: {problem}")
+    entries = config.instruments
+    other = seen.setdefault(f"{lock_name_of_address(address)} {entries[name].get('init') or ''}", name)
+    if entries[other].get("type") != entries[name].get("type"):
+        raise config.error(where, f"{address} is that of {other}, too, which is another instrument")
+
+
+def _problem_of_address(address: str) -> str:
+    """Why `address` is none of VISA; empty if it is one."""
+    single = [part for part in address.split("::") if ":" in part]
+    if single and "[" not in address:  # PyVISA takes it for the name of a board or a device
+        return f"{single[0]!r} has a single colon; parts are separated by two"
+    try:
+        ResourceName.from_string(address)
+    except InvalidResourceName as error:
+        return str(error)
+    return ""
 
 
 def _require_amplifier(config: StationConfig, name: str, kind: type) -> None:

@@ -192,11 +192,13 @@ def _not_opened(
     reason = error.problem if isinstance(error, InstrumentError) else f"{type(error).__name__}: {error}"
     reason = reason.rstrip(".")
     if address is None or not isinstance(error, OSError | pyvisa.Error | CommunicationError):
+        # Our classes refuse their arguments by a ValueError; those of others may fail so at an answer, too.
+        late = "; if it has worked before, an answer was late or wrong: switch the instrument off and on, and try again"
+        late = "" if isinstance(error, ValueError) and kind.__module__.startswith("drivers.") else late
         return config.error(
             ("instruments", name, "type"),
             f"{kind.__module__}.{kind.__name__} cannot be opened as {name}"
-            f"{f' at {address}' if address else ''}: {reason}. Correct type, init or parameters, or the class; if "
-            "it has worked before, an answer was late or wrong: switch the instrument off and on, and try again.",
+            f"{f' at {address}' if address else ''}: {reason}. Correct type, init or parameters, or the class{late}.",
         )
     return config.error(
         ("instruments", name, "address"),

@@ -11,6 +11,7 @@ from labnis.errors import ConfigurationError, RequestError
 from labnis.station.amplifier import instruments_of
 from labnis.station.attempting import attempt_all
 from labnis.station.bias.ramped_bias import BiasUnknownError, RampedBias
+from labnis.station.bias.source_levels import require_levels
 from labnis.station.checking import require_watchdog
 from labnis.station.clock import SystemClock
 from labnis.station.config import StationConfig
@@ -281,6 +282,7 @@ class OpenStation:
 
     def _bias_roles(self, players: dict[str, Any]) -> dict[str, Any]:
         """The bias with its meters, and the role current if the source fills it."""
+        require_levels(self.config, players["bias"])
         self._bias = bias = RampedBias(
             players["bias"],
             self.config.wiring,

@@ -37,6 +37,7 @@ def station(write: Write, *files: tuple[str, str], name: str = "ourlab") -> Path
         ("    init:\n      channel: 1\n", ""),
         ("lockin: scope", "gate: {instrument: scope, kind: setpoint, parameter: voltage, maximum: 1.0, rate: 1.0}"),
         ("drivers.fakes_for_tests.Source", "drivers.keithley_2450.Keithley2450"),
+        ("address: FAKE0::1", "address: GPIB0::1::INSTR"),
     )
     folder = path.parent / name
     folder.mkdir(exist_ok=True)

@@ -21,6 +21,7 @@ from labnis.station.bias.current_source import end_current_source
 from labnis.station.bias.level import Level
 from labnis.station.bias.ramp import RateLimiter, allowed_step
 from labnis.station.bias.ramp_executor import RampExecutor
+from labnis.station.bias.source_levels import level_step, require_bias_within
 from labnis.station.oversight import NoOversight, Oversight
 from labnis.station.players import DeviceMeter
 from labnis.station.role_check import missing_members
@@ -126,7 +127,7 @@ class RampedBias:
 
     def _tolerance(self, largest: float) -> float:
         """Tolerance (V) of a level read back, for biases up to `largest` (V)."""
-        step = max(FINEST_STEP, 0.51 * getattr(self.source, "level_step", 0.0))  # rounded to the nearest step
+        step = max(FINEST_STEP, 0.51 * level_step(self.source))  # rounded to the nearest step
         return max(RELATIVE_TOLERANCE * largest, self._wiring.bias(step))
 
     # --- before and after a run ----------------------------------------------------------------------------------
@@ -372,6 +373,7 @@ class RampedBias:
                 f"maximum bias {maximum_bias!r} V is not allowed: it must not be negative, and at most "
                 f"limits.maximum_bias ({limits.maximum_bias!r} V)"
             )
+        require_bias_within(self.source, self._name, self._wiring, maximum_bias, limits.maximum_bias)
         largest = limits.compliance if self._ammeter is None else math.inf
         if not 0 < maximum_current <= largest or math.isinf(maximum_current):
             raise RequestError(

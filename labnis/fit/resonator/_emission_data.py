@@ -10,7 +10,15 @@ from labnis.fit.resonator._biases import GOOD_BIAS, BiasTraces, refuse_few, refu
 from labnis.fit.result import FitError, FitResult
 from labnis.physics import critical_temperature
 
-__all__ = ["HIGH_BIAS", "EmissionData", "refuse_impossible", "spectra_warnings", "without_bursts"]
+__all__ = [
+    "HIGH_BIAS",
+    "EmissionData",
+    "few_high",
+    "refuse_impossible",
+    "refuse_impossible_conditions",
+    "spectra_warnings",
+    "without_bursts",
+]
 
 #: Lower end (gaps across one junction) of the high biases.
 HIGH_BIAS = 3.0
@@ -105,7 +113,12 @@ def refuse_impossible(data: EmissionData, known: FitResult) -> None:
             f"the band from {low:.6g} to {high:.6g} Hz does not contain the resonance at {resonance:.6g} Hz; centre "
             "the analyzer there, and give frequency in Hz"
         )
-    gap = known["gap"].value
+    refuse_impossible_conditions(data, known["gap"].value)
+    _refuse_clipped(data.spectrum)
+
+
+def refuse_impossible_conditions(data: EmissionData, gap: float) -> None:
+    """Raise FitError for biases that stay inside the `gap` (eV) or are far too large, or for a fridge above T_c."""
     refuse_impossible_biases(data, gap, "nothing is emitted below 1")
     critical = critical_temperature(gap)
     if not data.fridge_temperature < critical:
@@ -113,7 +126,6 @@ def refuse_impossible(data: EmissionData, known: FitResult) -> None:
             f"fridge_temperature is {data.fridge_temperature:.4g} K and the junctions superconduct below "
             f"{critical:.3g} K; give it in K"
         )
-    _refuse_clipped(data.spectrum)
 
 
 def _refuse_clipped(spectrum: Real) -> None:
@@ -151,13 +163,7 @@ def spectra_warnings(
         Whether the fit takes a change of the level out, as one of the gain.
 
     """
-    found = []
-    high = int((np.abs(data.device_voltage) > data.array.series * HIGH_BIAS * gap).sum())
-    if high < fewest_high:
-        found.append(
-            f"{high} of {data.device_voltage.size} biases are high, beyond {volts(HIGH_BIAS * gap, data.array)}, and a "
-            f"trustworthy gain needs {fewest_high}; sweep to {volts(GOOD_BIAS * gap, data.array)}"
-        )
+    found = [*few_high(data, gap, fewest_high)]
     repeated = int((np.diff(data.spectrum, axis=0) == 0).all(axis=1).sum())
     if repeated:
         found.append(
@@ -165,6 +171,17 @@ def spectra_warnings(
             "for the end of its sweep before reading"
         )
     return (*found, *_unsteady_level(data, emitted, gain_sigma, taken_out=taken_out))
+
+
+def few_high(data: BiasTraces, gap: float, fewest: int) -> tuple[str, ...]:
+    """A warning where fewer than `fewest` biases are high for a `gap` (eV)."""
+    high = int((np.abs(data.device_voltage) > data.array.series * HIGH_BIAS * gap).sum())
+    if high >= fewest:
+        return ()
+    return (
+        f"{high} of {data.device_voltage.size} biases are high, beyond {volts(HIGH_BIAS * gap, data.array)}, and a "
+        f"trustworthy gain needs {fewest}; sweep to {volts(GOOD_BIAS * gap, data.array)}",
+    )
 
 
 class _Trend(NamedTuple):

@@ -63,10 +63,49 @@ class Lines:
 
         By the gain (dB) it is the change of G·S at G = 1. Each parameter changes S through γ_Σ, δ, flow and a factor.
         """
+        # ∂S by γ_Σ, by δ, by the flow and by ln of the factor.
+        steep = self.density / (self.detuning**2 + (self.total**2 / 4)[:, None])
+        by = [-self.total[:, None] / 2 * steep, -2 * self.detuning * steep, self.each, self.density]
+        return np.asarray(np.stack(by, axis=-1) @ self._changes(values, data, names).transpose(2, 1, 0))
+
+    def in_band(self) -> Real:
+        """Power (W) between the first and the last frequency, shape (n,): the integral of S, whole Lorentzians.
+
+        With δ at these, ∫df/(δ² + γ_Σ²/4) is [arctan(2δ/γ_Σ)]/(πγ_Σ).
+        """
+        return np.asarray(self._whole * self._flow * self.part_in_band / self.total)
+
+    @property
+    def part_in_band(self) -> Real:
+        """Part of the area of each line between the first and the last frequency (1), shape (n,)."""
+        ends = np.arctan(2 * self.detuning[:, [0, -1]] / self.total[:, None])
+        return np.asarray((ends[:, 1] - ends[:, 0]) / np.pi)
+
+    def slopes_in_band(self, values: Mapping[str, float], data: EmissionData, names: Sequence[str]) -> Real:
+        """∂(power in the band)/∂(parameter), shape (n, p), as `slopes`."""
+        detuning, integral = self.detuning[:, [0, -1]], self.part_in_band / self.total
+        # 1/(δ² + γ²/4), and δ times it, from one end of the band to the other.
+        height = 1 / (detuning**2 + (self.total**2 / 4)[:, None])
+        rise, first = np.diff(height, axis=1)[:, 0], np.diff(detuning * height, axis=1)[:, 0]
+        by_total = -(integral + first / (2 * np.pi)) / self.total
+        scale = self._whole * self._flow
+        by = [scale * by_total, scale * rise / (2 * np.pi), self._whole * integral, scale * integral]
+        return np.asarray(np.einsum("kn,pkn->np", np.stack(by), self._changes(values, data, names)))
+
+    @property
+    def _whole(self) -> Real:
+        """Photon energy times γ_tr (W), shape (n,)."""
+        return np.asarray(self.each[:, 0] * (self.detuning[:, 0] ** 2 + self.total**2 / 4))
+
+    @property
+    def _flow(self) -> Real:
+        return np.asarray(self.density[:, 0] / self.each[:, 0])
+
+    def _changes(self, values: Mapping[str, float], data: EmissionData, names: Sequence[str]) -> Real:
+        """Change of γ_Σ, δ, flow and ln of the factor at each bias, by each parameter in `names`, shape (p, 4, n)."""
         rate, frequency, ones = values["damping_junction"], values["ohmic_frequency"], np.ones_like(self.total)
         own, (line, excess) = self.junctions, _beyond(values)
         net, nothing = own.emission - self.photons * own.damping, 0 * ones
-        # Change of γ_Σ, δ, flow and ln of the factor at each bias, by parameter.
         changes = {
             name: (
                 rate * slope.damping,
@@ -84,11 +123,7 @@ class Lines:
         changes["gain"] = (nothing, nothing, nothing, ones * np.log(10) / 10)
         changes[LINE_PHOTONS] = (nothing, nothing, values["damping_line"] - self.total, nothing)
         changes[EXCESS_PHOTONS] = (nothing, nothing, values["damping_excess"] * ones, nothing)
-        # ∂S by γ_Σ, by δ, by the flow and by ln of the factor.
-        steep = self.density / (self.detuning**2 + (self.total**2 / 4)[:, None])
-        by = [-self.total[:, None] / 2 * steep, -2 * self.detuning * steep, self.each, self.density]
-        weights = np.array([changes[name] for name in names])
-        return np.asarray(np.stack(by, axis=-1) @ weights.transpose(2, 1, 0))
+        return np.array([changes[name] for name in names])
 
 
 RIPPLE = (

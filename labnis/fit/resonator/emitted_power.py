@@ -23,8 +23,7 @@ from labnis.fit.arrays import Bool, Real
 from labnis.fit.derived import with_quantity
 from labnis.fit.given import PHYSICAL, known_before, refuse_unphysical
 from labnis.fit.information import Sensitivity, thinned
-from labnis.fit.junction._island import COMPONENTS, SLOWEST_DEPHASING
-from labnis.fit.parameters import Given, Parameter, hold, joined, parameters_at, prior_rows, restarted
+from labnis.fit.parameters import Given, Parameter, hold, parameters_at, prior_rows, restarted
 from labnis.fit.propagation import Evaluated
 from labnis.fit.resonator._drift import (
     NARROW,
@@ -37,17 +36,16 @@ from labnis.fit.resonator._drift import (
 from labnis.fit.resonator._electrons import Island, with_island
 from labnis.fit.resonator._emission_data import EmissionData, refuse_impossible, spectra_warnings
 from labnis.fit.resonator._emission_notes import photon_notes, spur_notes, too_cold, unusual_gain, wide_filter
-from labnis.fit.resonator._lines import EXCESS_PHOTONS, LINE_PHOTONS, Lines, Spectra
+from labnis.fit.resonator._emission_prior import PHOTONS_ASSUMED, known_of, parameters_of
+from labnis.fit.resonator._lines import LINE_PHOTONS, Lines, Spectra
 from labnis.fit.resonator._tunnelling import (
-    RATE_NAMES,
-    handed_on,
     junctions_assumed,
     temperature_assumed,
     unequal_input,
     unequal_warning,
     zero_assumed,
 )
-from labnis.fit.result import FitError, FitResult, result_from_mapping
+from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import solve, without_outliers
 
 __all__ = [
@@ -65,32 +63,10 @@ MODEL = "emitted spectra at all biases"
 # In dB; an emitted power with an uncertainty of a third of itself may be noise.
 LARGEST_GAIN_SIGMA = 10 / np.log(10) / 3
 
-# Photons beyond those of the fridge's temperature, and their standard uncertainty, where nothing is stated: in each
-# mode of the line, where one is noise of 0.22 K at 4.7 GHz, and of the excess losses. They matter where the data do not
-# tell them.
-_ASSUMED_PHOTONS = {LINE_PHOTONS: (0.0, 2.0), EXCESS_PHOTONS: (0.0, 5.0)}
-
 # All biases count, but some must be where gap and temperature no longer matter.
 _FEWEST_HIGH = 3
 
-_ASSUMED = {
-    "gain": "flat over the resonance's width",
-    **{
-        name: f"{value:g} ± {sigma:g} beyond those of the fridge's temperature, before the data"
-        for name, (value, sigma) in _ASSUMED_PHOTONS.items()
-    },
-}
-# Lower bounds of the parameters that have one.
-_SMALLEST = {
-    "damping_line": 1.0,
-    "damping_excess": 0.0,
-    "damping_junction": 1.0,
-    "gap": 1e-6,
-    "electron_temperature": 1e-3,
-    "dynes": 0.0,
-    "normal_resistance": 0.0,
-    "dephasing_rate": SLOWEST_DEPHASING,
-} | dict.fromkeys(COMPONENTS, 0.0)
+_ASSUMED = {"gain": "flat over the resonance's width", **PHOTONS_ASSUMED}
 
 
 def fit_emitted_power(
@@ -133,11 +109,11 @@ def fit_emitted_power(
     """
     refuse_unphysical(fixed, given)
     usable = data.finite()
-    known = _known(prior)
+    known = known_of(prior)
     refuse_impossible(data, known)
     emitted = Lines.of(known.by_name, usable).density
     gain = _gain_guess(usable, emitted) if start is None else 10 ** (start["gain"].value / 10)
-    parameters = [Parameter("gain", "dB", 10 * np.log10(gain), 1.0, *PHYSICAL["gain"]), *_known_parameters(known)]
+    parameters = [Parameter("gain", "dB", 10 * np.log10(gain), 1.0, *PHYSICAL["gain"]), *parameters_of(known)]
     if start is not None:
         before = start.by_name  # of an earlier version it has no photons
         parameters = restarted(parameters, [before.get(p.name, p.start) for p in parameters])
@@ -256,7 +232,7 @@ def emission_evaluated(
         inside = np.where(np.array(names) == "dynes", np.maximum(x, 0.0), x)
         return np.append(x, _noise_temperature(spectra, inside))
 
-    known = known_before(parameters_at(fit), _known(prior), given).prior
+    known = known_before(parameters_at(fit), known_of(prior), given).prior
     return Evaluated(spectra, names, whole, known)
 
 
@@ -272,15 +248,9 @@ def emission_sensitivity(
     # Relative to the whole power density, to which the noise of a radiometer is proportional; the gain cancels.
     photons = h * values["ohmic_frequency"] * values.get(LINE_PHOTONS, 0.0)
     noise = fit.noise * (k * values["noise_temperature"] + photons + lines.density) / np.sqrt(repeats)
-    matrix, _ = prior_rows(names, known_before(parameters_at(fit), _known(prior), given).prior)
+    matrix, _ = prior_rows(names, known_before(parameters_at(fit), known_of(prior), given).prior)
     whitened = lines.slopes(values, there, names) / noise[..., None]
     return Sensitivity(names, whitened.astype(complex), (1 / noise).astype(complex), matrix.T @ matrix)
-
-
-def _known(prior: FitResult) -> FitResult:
-    """Rates, junctions and island of a reflection fit, joined by the assumption about the photons of the line."""
-    rates = handed_on(prior, RATE_NAMES)
-    return replace(joined(result_from_mapping("prior", _ASSUMED_PHOTONS), rates), limits=rates.limits)
 
 
 def _drift_notes(result: FitResult, spectra: Spectra) -> tuple[str, ...]:
@@ -310,21 +280,6 @@ def _gain_guess(data: EmissionData, emitted: Real) -> float:
             "around the resonance, is the bias beyond the gap, and is spectrum in W/Hz, not in dB?"
         )
     return gain
-
-
-def _known_parameters(known: FitResult) -> list[Parameter]:
-    """Parameters of the prior, started at its values and scaled by its uncertainties."""
-    return [
-        Parameter(
-            name,
-            unit,
-            float(value),
-            float(s) or 1.0,
-            _SMALLEST.get(name, -np.inf),
-            may_vanish=name in (*known.limits, "dephasing_rate"),
-        )
-        for name, unit, value, s in zip(known.names, known.units, known.values, known.sigma, strict=True)
-    ]
 
 
 def _noise_temperature(spectra: Spectra, x: Real) -> float:

@@ -10,14 +10,16 @@ from labnis.fit.resonator._emission_data import EmissionData
 from labnis.fit.resonator._lines import EXCESS_PHOTONS, LINE_PHOTONS, Lines, Spectra
 from labnis.fit.result import FitResult
 
-__all__ = ["photon_notes", "spur_notes", "too_cold", "unusual_gain", "wide_filter"]
+__all__ = ["GAINS", "LARGEST_GAIN_SIGMA", "photon_notes", "spur_notes", "too_cold", "unusual_gain", "wide_filter"]
 
 # Spurs that a note names.
 _LISTED = 6
 # Widest filter of the analyzer, in widths of the line at the largest bias.
 _WIDEST_FILTER = 0.3
-# Gains (dB) of chains of amplifiers, lossy ones included.
-_GAINS = (-40.0, 130.0)
+#: Gains (dB) of chains of amplifiers, lossy ones included.
+GAINS = (-40.0, 130.0)
+#: In dB; an emitted power with an uncertainty of a third of itself may be noise.
+LARGEST_GAIN_SIGMA = 10 / np.log(10) / 3
 # So many standard uncertainties of a number of photons are told, and are in doubt where it is negative.
 _TOLD, _TOO_COLD = 3.0, 4.0
 
@@ -59,7 +61,7 @@ def wide_filter(data: EmissionData, values: Mapping[str, float]) -> tuple[str, .
 
 def unusual_gain(gain: float) -> tuple[str, ...]:
     """A warning about a gain (dB) that no chain of amplifiers has."""
-    if _GAINS[0] < gain < _GAINS[1]:
+    if GAINS[0] < gain < GAINS[1]:
         return ()
     return (
         f"a gain of {gain:.4g} dB is unusual: is spectrum the power density in W/Hz, not its square root (an "

@@ -35,7 +35,14 @@ from labnis.fit.resonator._drift import (
 )
 from labnis.fit.resonator._electrons import Island, with_island
 from labnis.fit.resonator._emission_data import EmissionData, refuse_impossible, spectra_warnings
-from labnis.fit.resonator._emission_notes import photon_notes, spur_notes, too_cold, unusual_gain, wide_filter
+from labnis.fit.resonator._emission_notes import (
+    LARGEST_GAIN_SIGMA,
+    photon_notes,
+    spur_notes,
+    too_cold,
+    unusual_gain,
+    wide_filter,
+)
 from labnis.fit.resonator._emission_prior import PHOTONS_ASSUMED, known_of, parameters_of
 from labnis.fit.resonator._lines import LINE_PHOTONS, Lines, Spectra
 from labnis.fit.resonator._tunnelling import (
@@ -59,9 +66,6 @@ __all__ = [
 ]
 
 MODEL = "emitted spectra at all biases"
-
-# In dB; an emitted power with an uncertainty of a third of itself may be noise.
-LARGEST_GAIN_SIGMA = 10 / np.log(10) / 3
 
 # All biases count, but some must be where gap and temperature no longer matter.
 _FEWEST_HIGH = 3

@@ -1,5 +1,6 @@
 """The command that makes a run of a file of another program."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ from labnis.errors import RequestError
 from labnis.exchange.importing import KINDS, import_run
 from labnis.experiment.analysis import analyses_of_run
 from labnis.experiment.calibrations import Logbook
+from labnis.experiment.goals import NUMBER, unit_factor
 from labnis.experiment.run import Run
 from labnis.experiment.run_plan import code_version
 from labnis.ledger import new_batch
@@ -22,6 +24,7 @@ from labnis.ui.output import say
 __all__ = ["import_"]
 
 _COOLDOWN = "imported"
+_FREQUENCY = re.compile(rf"(?P<number>{NUMBER})\s*(?P<unit>\S+)")
 
 
 def import_(  # noqa: PLR0913, PLR0917  # options
@@ -46,6 +49,14 @@ def import_(  # noqa: PLR0913, PLR0917  # options
     series_resistance: Annotated[
         float, typer.Option("--series-resistance", min=0.0, help="Of the line (ohm), if it is not subtracted yet.")
     ] = 0.0,
+    band: Annotated[
+        str | None,
+        typer.Option(
+            "--band",
+            metavar="CENTRE,BANDWIDTH",
+            help="Of band_power (one number per bias, W or dBm, no spectra): such as 4.67GHz,140MHz.",
+        ),
+    ] = None,
     chosen: Annotated[
         list[str] | None, typer.Option("--from", metavar="RUN", help="Run with fits that this one needs.")
     ] = None,
@@ -71,6 +82,7 @@ def import_(  # noqa: PLR0913, PLR0917  # options
         columns=_columns(columns or ""),
         device={"name": device, "junctions": _junctions(junctions), "resonator": resonator},
         series_resistance=series_resistance,
+        band=None if band is None else _band(band),
         cooldown=_COOLDOWN,
         start=None if start is None else moment(start),
         priors_from=[find_run(folder, text) for text in chosen or ()],
@@ -106,6 +118,17 @@ def _columns(text: str) -> dict[str, str]:
             raise RequestError(f'--columns {part!r}: write it like "device_voltage=V (mV),current=I (nA)"')
         found[name.strip()] = column.strip()
     return found
+
+
+def _band(text: str) -> tuple[float, float]:
+    """Centre and bandwidth (Hz)."""
+    parts = [_FREQUENCY.fullmatch(part.strip()) for part in text.split(",")]
+    center, width, *others = [*parts, None, None]
+    if center is None or width is None or len(others) > 2:
+        raise RequestError(f"--band {text!r}: write centre and bandwidth with their units, like 4.67GHz,140MHz")
+    found = (float(part["number"]) * unit_factor(f"--band {text!r}", part["unit"], "Hz") for part in (center, width))
+    first, second = found
+    return first, second
 
 
 def _junctions(text: str) -> Any:

@@ -1,6 +1,6 @@
 """Data of another program as a run: its file, its fit, and everything that runs have."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from labnis import __version__
 from labnis.errors import RequestError
+from labnis.exchange._units import UNITS, converted, listed
 from labnis.exchange.reading import Column as Read
 from labnis.exchange.reading import is_simulated, read_columns
 from labnis.experiment.analysis import Analysis, analyse, analyses_of_run, published, published_name
@@ -27,23 +28,6 @@ __all__ = ["KINDS", "import_run"]
 Numbers = NDArray[Any]
 
 _FREQUENCY = "frequency"
-_UNITS = {
-    "device_voltage": "V",
-    "current": "A",
-    "conductance": "S",
-    "excitation": "V",
-    _FREQUENCY: "Hz",
-    "spectrum": "W/Hz",
-    "fridge_temperature": "K",
-    "noise_bandwidth": "Hz",
-    "time": "s",
-    "s11_re": "1",
-    "s11_im": "1",
-    "s11_mag": "1",
-    "s11_db": "dB",
-    "s11_rad": "rad",
-    "s11_deg": "deg",
-}
 # Ways to write S11, and what the two parts of each are together.
 _S11: Mapping[tuple[str, str], Callable[[Numbers, Numbers], Numbers]] = {
     ("s11_re", "s11_im"): lambda re, im: re + 1j * im,
@@ -52,25 +36,25 @@ _S11: Mapping[tuple[str, str], Callable[[Numbers, Numbers], Numbers]] = {
     ("s11_db", "s11_rad"): lambda size, angle: 10 ** (size / 20) * np.exp(1j * angle),
     ("s11_db", "s11_deg"): lambda size, angle: 10 ** (size / 20) * np.exp(1j * np.deg2rad(angle)),
 }
-_PREFIXES = {
-    "f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "μ": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6,
-    "G": 1e9, "T": 1e12,
-}  # fmt: skip
-_UNITLESS = ("dB", "rad", "deg", "W/Hz")
-# As network analyzers write them.
-_SPELLED = {"DB": "dB", "DEG": "deg", "Deg": "deg", "°": "deg", "RAD": "rad", "HZ": "Hz", "KHZ": "kHz", "MHZ": "MHz",
-            "GHZ": "GHz"}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What a procedure measures: columns that it needs and that it may have, its traces, and its analyses."""
+    """What a procedure measures: columns that it needs and that it may have, its traces, and its analyses.
+
+    The signal is the trace, or else the second column.
+    """
 
     needed: tuple[str, ...]
     also: tuple[str, ...] = ()
     trace: str = ""
     analyses: tuple[str, ...] = ()
     procedure_class: str = ""
+
+    @property
+    def signal(self) -> str:
+        """Name of the column that figures show."""
+        return self.trace or self.needed[1]
 
 
 KINDS: Mapping[str, Kind] = {
@@ -99,6 +83,19 @@ KINDS: Mapping[str, Kind] = {
 }
 """Procedure → what is imported as one."""
 
+# The same with a power in one band in the place of spectra.
+_IN_A_BAND: Mapping[str, Kind] = {
+    "EmittedPowerVsBias": Kind(
+        ("device_voltage", "band_power", "center", "bandwidth"),
+        ("current", "fridge_temperature", "time"),
+        "",
+        ("labnis.fit.analyses.BandPower",),
+        "procedures.emitted_power_vs_bias.EmittedPowerVsBias",
+    ),
+}
+# Columns of which one value is that of all rows.
+_CONSTANT = ("center", "bandwidth", "fridge_temperature")
+
 
 def import_run(  # noqa: PLR0913  # all but three are optional
     source: Path | str | Mapping[str, ArrayLike] | xarray.Dataset,
@@ -108,6 +105,7 @@ def import_run(  # noqa: PLR0913  # all but three are optional
     columns: Mapping[str, str] | None = None,
     device: str | Mapping[str, Any] = "",
     series_resistance: float = 0.0,
+    band: tuple[float, float] | None = None,
     cooldown: str = "imported",
     start: datetime | None = None,
     priors_from: Sequence[Path | str] = (),
@@ -135,6 +133,9 @@ def import_run(  # noqa: PLR0913  # all but three are optional
         as "hanger" or "transmission" the trace is S21, from s21_re and s21_im if there are any.
     series_resistance
         Of the line (ohm), if the voltage is that across line and device: its part is subtracted.
+    band
+        Middle and noise bandwidth (Hz) in which the power of `band_power` was measured, where they are no columns
+        (center and bandwidth).
     cooldown, start
         To which it belongs, and when it was measured; by default the time of the file.
     priors_from
@@ -152,16 +153,19 @@ def import_run(  # noqa: PLR0913  # all but three are optional
     Raises
     ------
     RequestError
-        A column is missing, its unit is not known or cannot be converted, or lengths do not fit; or a run in
-        `priors_from` cannot be one. Nothing is written.
+        A column or the band is missing, a unit is not known or cannot be converted, or lengths do not fit; or a run
+        in `priors_from` cannot be one. Nothing is written.
     StorageError
         The run cannot be written.
 
     """
     if kind not in KINDS:
         raise RequestError(f"{kind!r} is no kind of run; they are {', '.join(KINDS)}")
-    of, path = KINDS[kind], Path(source) if isinstance(source, Path | str) else None
+    path = Path(source) if isinstance(source, Path | str) else None
     read = read_columns(path) if path is not None else _given(source)
+    of = _kind(kind, {*read, *(columns or {})})
+    if band is not None:
+        read = _with_band(of, read, columns or {}, band)
     described = {"name": device} if isinstance(device, str) else dict(device)
     if described.get("resonator", "reflection") != "reflection":
         read = _with_transmission(read)
@@ -187,7 +191,26 @@ def import_run(  # noqa: PLR0913  # all but three are optional
     metadata = _metadata(kind, of, context, priors, start or written, cooldown)
     metadata = replace(metadata, simulated=simulated, tags=list(tags), note=said)
     fits = {name: prior.fit for name, prior in priors.items() if prior.fit is not None}
-    return _written(Path(data), metadata, values, frequency, context, fits)
+    return _written(Path(data), metadata, values, frequency, of.signal, context, fits)
+
+
+def _kind(kind: str, names: Set[str]) -> Kind:
+    """What is imported as `kind` from columns with these `names`: powers in a band where there are no spectra."""
+    return _IN_A_BAND[kind] if kind in _IN_A_BAND and "band_power" in names and "spectrum" not in names else KINDS[kind]
+
+
+def _with_band(
+    of: Kind, read: Mapping[str, Read], names: Mapping[str, str], band: tuple[float, float]
+) -> dict[str, Read]:
+    """Columns with the stated `band`; RequestError where they need none, or have one."""
+    if of not in _IN_A_BAND.values():
+        raise RequestError("band: it is that of band_power of EmittedPowerVsBias without spectra; leave it out")
+    if own := [name for name in ("center", "bandwidth") if name in read or name in names]:
+        raise RequestError(f"band: there is a column {' and '.join(own)}, too; state the band once")
+    center, width = band
+    if not 0 < width < 2 * center:
+        raise RequestError(f"band: {width:.6g} Hz around {center:.6g} Hz is none; give centre and bandwidth")
+    return {**read, "center": Read(np.array([center]), "Hz"), "bandwidth": Read(np.array([width]), "Hz")}
 
 
 def _given(source: Any) -> dict[str, Read]:
@@ -198,7 +221,7 @@ def _given(source: Any) -> dict[str, Read]:
         unit = str(column.attrs.get("units", "")) if isinstance(column, xarray.DataArray) else ""
         values = np.asarray(column)
         parts = {"_re": values.real, "_im": values.imag} if np.iscomplexobj(values) else {"": values}
-        found |= {f"{name}{end}": Read(part, unit or _UNITS.get(f"{name}{end}", "")) for end, part in parts.items()}
+        found |= {f"{name}{end}": Read(part, unit or UNITS.get(f"{name}{end}", "")) for end, part in parts.items()}
     return found
 
 
@@ -212,69 +235,41 @@ def _with_transmission(read: Mapping[str, Read]) -> dict[str, Read]:
 def _wanted(of: Kind, read: Mapping[str, Read], names: Mapping[str, str], where: str) -> dict[str, Numbers]:
     """The columns that a run has, in its units; S11 as complex numbers."""
     for name in names:
-        if name not in _UNITS:
-            raise RequestError(f"--columns {name}: it is no column of a run; they are {', '.join(_UNITS)}")
-    asked = {name: names.get(name, name) for name in _UNITS if name in names or name in read}
-    found = {name: _converted(name, text, read, where) for name, text in asked.items()}
+        if name not in UNITS:
+            raise RequestError(f"--columns {name}: it is no column of a run; they are {', '.join(UNITS)}")
+    parts = {part for pair in _S11 for part in pair} if of.trace == "s11" else {of.trace}
+    known = {*of.needed, *of.also, *parts, *([_FREQUENCY] if of.trace else [])}
+    asked = {name: names.get(name, name) for name in UNITS if name in names or (name in read and name in known)}
+    found = {name: converted(name, text, read, where) for name, text in asked.items()}
     if of.trace == "s11":
         pairs = [pair for pair in _S11 if set(pair) <= found.keys()]
         if len(pairs) != 1:
             raise RequestError(
                 f"{where}: S11 is needed as one of {', '.join(' and '.join(pair) for pair in _S11)}; found "
-                f"{', '.join(name for name in found if name.startswith('s11')) or 'none'} among {_listed(read)}"
+                f"{', '.join(name for name in found if name.startswith('s11')) or 'none'} among {listed(read)}"
             )
         (pair,) = pairs
         found["s11"] = _S11[pair](*(found[name] for name in pair))
     needed = [*of.needed, *([_FREQUENCY, of.trace] if of.trace else [])]
     if missing := [name for name in needed if name not in found]:
+        stated = " A band that is no column: --band 4.67GHz,140MHz (centre and bandwidth)." * ("center" in missing)
         raise RequestError(
-            f"{where}: {', '.join(missing)} missing; there are {_listed(read)}. Name them, such as "
-            f'--columns "{missing[0]}=NAME (UNIT)".'
+            f"{where}: {', '.join(missing)} missing; there are {listed(read)}. Name them, such as "
+            f'--columns "{missing[0]}=NAME (UNIT)".{stated}'
         )
     return {name: found[name] for name in (*needed, *of.also) if name in found}
-
-
-def _listed(read: Mapping[str, Read]) -> str:
-    return ", ".join(f"{name} ({column.unit})" if column.unit else name for name, column in read.items()) or "none"
-
-
-def _converted(name: str, text: str, read: Mapping[str, Read], where: str) -> Numbers:
-    """One column in the unit of a run."""
-    source, unit = text, ""
-    if text not in read:
-        source, bracket, rest = (part.strip() for part in text.rpartition("("))
-        if not (bracket and rest.endswith(")")) or source not in read:
-            raise RequestError(f"{where}: no column {text!r}; there are {_listed(read)}")
-        unit = rest[:-1].strip()
-    column, wanted = read[source], _UNITS[name]
-    unit = _SPELLED.get(unit or column.unit, unit or column.unit)
-    if not unit and wanted != "1":
-        raise RequestError(f"{where}: the unit of {source!r} is not known; write it like {name}={source} ({wanted})")
-    if wanted in _UNITLESS and unit != wanted:
-        raise RequestError(f"{where}: {source!r} is in {unit}; as {name} it has to be in {wanted}")
-    factor = 1.0 if wanted in _UNITLESS else _factor(f"{where}: {source}", unit, wanted)
-    return np.asarray(column.values, dtype=np.float64) * factor
-
-
-def _factor(where: str, unit: str, wanted: str) -> float:
-    """Of a unit with a prefix; nothing else is meant by a column of numbers."""
-    base, prefix = (wanted, unit.removesuffix(wanted)) if unit.endswith(wanted) else ("", unit)
-    if wanted == "1" and unit in ("", "1", "%"):
-        return 0.01 if unit == "%" else 1.0
-    if not base or prefix not in _PREFIXES:
-        raise RequestError(
-            f"{where}: {unit!r} cannot be expressed in {wanted}; give it in {wanted}, with a prefix or not"
-        )
-    return _PREFIXES[prefix]
 
 
 def _shaped(of: Kind, found: Mapping[str, Numbers]) -> tuple[dict[str, Numbers], Numbers | None]:
     """Columns of n rows, traces of n × m, and the m frequencies; a long table has a row for each of n·m."""
     if not of.trace:
+        longest = max((values.size for values in found.values()), default=0)
+        alike = [name for name in _CONSTANT if name in found and found[name].size == 1]
+        found = {**found, **{name: np.full(longest, found[name]) for name in alike}}
         sizes = {name: values.shape for name, values in found.items()}
         if len(set(sizes.values())) > 1:
             raise RequestError(f"columns have different lengths: {', '.join(f'{n} {s}' for n, s in sizes.items())}")
-        return dict(found), None
+        return found, None
     frequency, traces = found[_FREQUENCY], found[of.trace]
     if not np.isfinite(frequency).all():
         raise RequestError(f"frequency is no number in {np.sum(~np.isfinite(frequency))} places of {frequency.size}")
@@ -333,6 +328,7 @@ def _written(
     metadata: RunMetadata,
     values: Mapping[str, Numbers],
     frequency: Numbers | None,
+    signal: str,
     context: FitContext,
     priors: Mapping[str, FitResult],
 ) -> Run:
@@ -340,7 +336,7 @@ def _written(
     axes = [] if frequency is None else [Axis(_FREQUENCY, "Hz", "Frequency", frequency)]
     columns = [_column(name, column) for name, column in values.items()]
     data.mkdir(parents=True, exist_ok=True)
-    writer = RunWriter(data, metadata, columns, axes=axes)
+    writer = RunWriter(data, metadata, columns, signal=signal, axes=axes)
     try:
         for row in zip(*values.values(), strict=True):
             writer.append(dict(zip(values, row, strict=True)))
@@ -362,7 +358,7 @@ def _written(
 
 
 def _column(name: str, values: Numbers) -> Column:
-    unit = "1" if name == "s11" else _UNITS[name]
+    unit = "1" if name == "s11" else UNITS[name]
     trace = (_FREQUENCY,) if values.ndim > 1 else ()
     return Column(name, unit, name.replace("_", " ").capitalize(), trace, complex if np.iscomplexobj(values) else float)
 

@@ -7,11 +7,12 @@ from labnis.fit._points import Points
 from labnis.fit.arrays import Real
 from labnis.fit.context import FitContext
 from labnis.fit.junction._array import JunctionArray, Junctions
+from labnis.fit.resonator.band_power import BandPowerData
 from labnis.fit.resonator.emitted_power import EmissionData
 from labnis.fit.resonator.reflection import ReflectionData
-from labnis.fit.result import FitResult
+from labnis.fit.result import FitError, FitResult
 
-__all__ = ["Selection", "junctions_of", "spectra_of", "stage_temperature", "traces_of"]
+__all__ = ["Selection", "band_powers_of", "junctions_of", "spectra_of", "stage_temperature", "traces_of"]
 
 Selection = NDArray[np.intp] | slice
 
@@ -39,6 +40,29 @@ def spectra_of(points: Points, at: Selection, fridge_temperature: float, junctio
         junctions=junctions,
         noise_bandwidth=float(np.nanmedian(points["noise_bandwidth"])) if "noise_bandwidth" in points else 0.0,
     )
+
+
+def band_powers_of(points: Points, at: Selection, fridge_temperature: float, junctions: Junctions) -> BandPowerData:
+    """Powers (W) in one band at the points `at`, as `spectra_of`; the band is the same at all of them."""
+    return BandPowerData(
+        points["device_voltage"][at],
+        points["band_power"][at],
+        _constant(points, "center"),
+        _constant(points, "bandwidth"),
+        fridge_temperature,
+        time=_time(points, at),
+        junctions=junctions,
+    )
+
+
+def _constant(points: Points, name: str) -> float:
+    """The value (Hz) that a column has at all points; FitError where there are others."""
+    values = np.asarray(points[name], dtype=np.float64)
+    known = values[np.isfinite(values)]
+    if not known.size or np.ptp(known) > 0:
+        found = f"from {known.min():.6g} to {known.max():.6g} Hz" if known.size else "not known"
+        raise FitError(f"{name} is {found}: the power of a run is fitted in one band, with the same at all biases")
+    return float(known[0])
 
 
 def _time(points: Points, at: Selection) -> Real | None:

@@ -16,13 +16,22 @@ from labnis.accuracy import Source
 from labnis.fit._budgeted_analysis import BudgetedAnalysis, Predictions, Priors
 from labnis.fit._curve_analyses import Conductance, CurrentVoltage, device_voltages
 from labnis.fit._points import Points
-from labnis.fit._trace_data import junctions_of, spectra_of, stage_temperature, traces_of
+from labnis.fit._trace_data import band_powers_of, junctions_of, spectra_of, stage_temperature, traces_of
 from labnis.fit.context import FitContext
 from labnis.fit.information import Sensitivity
 from labnis.fit.propagation import Evaluated
 from labnis.fit.resonator._lines import EXCESS_PHOTONS, LINE_PHOTONS
 from labnis.fit.resonator._ports import HANGER_ASSUMED
 from labnis.fit.resonator._tunnelling import with_stated_zero
+from labnis.fit.resonator.band_power import (
+    BandPowerData,
+    band_power_evaluated,
+    band_power_left_out,
+    band_power_model,
+    band_power_residuals,
+    band_power_sensitivity,
+    fit_band_power,
+)
 from labnis.fit.resonator.emitted_power import (
     emission_evaluated,
     emission_left_out,
@@ -41,7 +50,7 @@ from labnis.fit.resonator.reflection import (
 from labnis.fit.resonator.resonance import fit_resonance, resonance_model
 from labnis.fit.result import FitError, FitResult
 
-__all__ = ["Conductance", "CurrentVoltage", "EmittedPower", "Reflection", "Resonance"]
+__all__ = ["BandPower", "Conductance", "CurrentVoltage", "EmittedPower", "Reflection", "Resonance"]
 
 # Parameters that reflection and emission share, or emission alone has, and their units.
 RATES = {"damping_line": "1/s", "damping_excess": "1/s", "damping_junction": "1/s", "ohmic_frequency": "Hz"}
@@ -186,6 +195,51 @@ class EmittedPower(BudgetedAnalysis):
         return emission_sensitivity(fit, spectra, voltage, prior=_rates(priors, context), given=context.given)
 
 
+class BandPower(BudgetedAnalysis):
+    """Gain and noise temperature of the amplifier chain from the power in one band that the biased junctions emit."""
+
+    name = "band_power"
+    results: ClassVar[Mapping[str, str]] = {"gain": "dB", "noise_temperature": "K"}
+    parameters: ClassVar[Mapping[str, str]] = {**results, **PHOTONS, **RATES, **JUNCTION}
+    needs = ("reflection",)
+
+    def fit(
+        self, data: xarray.Dataset, context: FitContext, priors: Priors, start: FitResult | None = None
+    ) -> FitResult:
+        """Fit the columns `device_voltage` (V), `band_power` (W) and `fridge_temperature` (K).
+
+        The band is that of the columns `center` and `bandwidth` (Hz), which are the same at all points.
+        """
+        powers, rates = _powers(data, context), _rates(priors, context)
+        return fit_band_power(powers, prior=rates, fixed=context.fixed, given=context.given, start=start)
+
+    def evaluated(
+        self, fit: FitResult, data: xarray.Dataset, context: FitContext, priors: Priors, like: Evaluated | None = None
+    ) -> Evaluated:
+        """As the base class."""
+        powers, rates = _powers(data, context), _rates(priors, context)
+        return band_power_evaluated(fit, powers, prior=rates, given=context.given, like=like)
+
+    def predict(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
+        """Return the expected `band_power` (W)."""
+        return {"band_power": Points(data).like("band_power", band_power_model(fit, _powers_of(fit, data)))}
+
+    def left_out(self, fit: FitResult, data: xarray.Dataset) -> dict[str, NDArray[np.bool_]]:
+        """Return which `band_power` the fit leaves out as glitches."""
+        return {"band_power": Points(data).like("band_power", band_power_left_out(fit, _powers_of(fit, data)))}
+
+    def residuals(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
+        """Return `band_power` less the expected one in units of σ."""
+        return {"band_power": Points(data).like("band_power", band_power_residuals(fit, _powers_of(fit, data)))}
+
+    def sensitivity(
+        self, fit: FitResult, data: xarray.Dataset, setpoints: ArrayLike, context: FitContext, priors: Priors
+    ) -> Sensitivity:
+        """Return the information of one more power at each bias in `setpoints` (V), shape (n,)."""
+        voltage, rates = device_voltages(data, setpoints), _rates(priors, context)
+        return band_power_sensitivity(fit, _powers(data, context), voltage, prior=rates, given=context.given)
+
+
 class Resonance:
     """Frequency, damping rates and quality factor of a resonance in a trace: reflection, hanger or transmission."""
 
@@ -231,6 +285,18 @@ def _first_trace(data: xarray.Dataset) -> tuple[NDArray[np.float64], NDArray[np.
 def _junctions(priors: Priors, context: FitContext) -> FitResult | None:
     found = priors.get("current_voltage")
     return None if found is None else with_stated_zero(found, context.voltage_zero_sigma)
+
+
+def _powers(data: xarray.Dataset, context: FitContext) -> BandPowerData:
+    """Those that were measured, in the order of measurement."""
+    points = Points(data)
+    at = points.measured("device_voltage", "band_power")
+    return band_powers_of(points, at, stage_temperature(points, context), context.junctions)
+
+
+def _powers_of(fit: FitResult, data: xarray.Dataset) -> BandPowerData:
+    """Those of all points, with the conditions of a `fit`."""
+    return band_powers_of(Points(data), slice(None), fit.inputs.get("fridge_temperature", 0.0), junctions_of(fit))
 
 
 def _rates(priors: Priors, context: FitContext) -> FitResult:

@@ -140,11 +140,11 @@ def _conductance_gain(data: xarray.Dataset, _source: Source, size: float, contex
     return {"conductance": whole / (1 - line * whole)}
 
 
-def _scaled(column: str) -> Callable[..., Changes]:
-    """The effect of a relative error of a column."""
+def _scaled(*columns: str) -> Callable[..., Changes]:
+    """The effect of a relative error of columns."""
 
     def effect(data: xarray.Dataset, _source: Source, size: float, _context: FitContext) -> Changes:
-        return {column: data[column] * (1 + size)} if column in data.variables else {}
+        return {column: data[column] * (1 + size) for column in columns if column in data.variables}
 
     return effect
 
@@ -153,14 +153,14 @@ def _fridge(data: xarray.Dataset, _source: Source, size: float, _context: FitCon
     return {"fridge_temperature": data["fridge_temperature"] + size} if "fridge_temperature" in data.variables else {}
 
 
-def _drifting(column: str, factor: Callable[[Any], Any]) -> Callable[..., Changes]:
-    """The effect of a drift per hour on a `column`: a `factor` of the amount since the middle of the run."""
+def _drifting(*columns: str, factor: Callable[[Any], Any]) -> Callable[..., Changes]:
+    """The effect of a drift per hour on `columns`: a `factor` of the amount since the middle of the run."""
 
     def effect(data: xarray.Dataset, _source: Source, size: float, _context: FitContext) -> Changes:
         # Without times a rate says nothing; every run has them.
-        if not {column, "time"} <= {*map(str, data.variables)}:
+        if "time" not in data.variables:
             return {}
-        return {column: data[column] * factor(size * _hours(data))}
+        return {name: data[name] * factor(size * _hours(data)) for name in columns if name in data.variables}
 
     return effect
 
@@ -176,16 +176,21 @@ def _hours(data: xarray.Dataset) -> xarray.DataArray:
 
 
 def _power(data: xarray.Dataset, _source: Source, size: float, _context: FitContext) -> Changes:
-    return {"spectrum": data["spectrum"] * 10 ** (size / 10)} if "spectrum" in data.variables else {}
+    return {name: data[name] * 10 ** (size / 10) for name in _POWERS if name in data.variables}
 
 
 def _linearity(data: xarray.Dataset, _source: Source, size: float, _context: FitContext) -> Changes:
-    """`size` dB for each dB above the noise of the chain: the level at most frequencies of the lowest spectrum."""
-    if "spectrum" not in data.variables:
-        return {}
-    noise = data["spectrum"].median("frequency").min()
-    return {"spectrum": data["spectrum"] * (data["spectrum"] / noise) ** size}
+    """`size` dB for each dB above the noise of the chain: the level at most frequencies of the lowest spectrum.
 
+    Of a power in a band it is the lowest one.
+    """
+    powers = {name: data[name] for name in _POWERS if name in data.variables}
+    noise = {name: (one.median("frequency") if "frequency" in one.dims else one).min() for name, one in powers.items()}
+    return {name: one * (one / noise[name]) ** size for name, one in powers.items()}
+
+
+# Columns of what is read of the emitted power.
+_POWERS = ("spectrum", "band_power")
 
 _EFFECTS: Mapping[str, Callable[[xarray.Dataset, Source, float, FitContext], Changes]] = {
     "voltage.gain": _voltage_gain,
@@ -199,11 +204,11 @@ _EFFECTS: Mapping[str, Callable[[xarray.Dataset, Source, float, FitContext], Cha
     "divider": _divider,
     "series_resistance": _series_resistance,
     "conductance.gain": _conductance_gain,
-    "frequency": _scaled("frequency"),
+    "frequency": _scaled("frequency", "center", "bandwidth"),
     "fridge.temperature": _fridge,
-    "vna.magnitude_drift": _drifting("s11", lambda decibel: 10 ** (decibel / 20)),
-    "vna.phase_drift": _drifting("s11", lambda degrees: np.exp(1j * np.deg2rad(degrees))),
-    "analyzer.gain_drift": _drifting("spectrum", lambda decibel: 10 ** (decibel / 10)),
+    "vna.magnitude_drift": _drifting("s11", factor=lambda decibel: 10 ** (decibel / 20)),
+    "vna.phase_drift": _drifting("s11", factor=lambda degrees: np.exp(1j * np.deg2rad(degrees))),
+    "analyzer.gain_drift": _drifting(*_POWERS, factor=lambda decibel: 10 ** (decibel / 10)),
     "analyzer.amplitude": _power,
     "analyzer.linearity": _linearity,
 }

@@ -128,7 +128,9 @@ def fit_band_power(
     refuse_impossible_band(data, known)
     emitted = Lines.of(known.by_name, usable.ends).in_band()
     refuse_clipped(usable.band_power, emitted)
-    gain, temperature = _start(usable, emitted) if start is None else (start["gain"].value, start["noise_temperature"].value)
+    gain, temperature = (
+        _start(usable, emitted) if start is None else (start["gain"].value, start["noise_temperature"].value)
+    )
     parameters = [
         Parameter("gain", "dB", gain, 1.0, *PHYSICAL["gain"]),
         Parameter("noise_temperature", "K", temperature, max(abs(temperature), 0.1)),
@@ -306,7 +308,7 @@ class _Powers(Model):
     def _noise(self, values: Mapping[str, float]) -> float:
         """Noise of the chain, and of the line's photons, referred to the device (W)."""
         photons = h * values["ohmic_frequency"] * values.get(LINE_PHOTONS, 0.0)
-        return (k * values["noise_temperature"] + photons) * self.data.bandwidth
+        return float((k * values["noise_temperature"] + photons) * self.data.bandwidth)
 
 
 def _fitted(fit: FitResult, usable: BandPowerData) -> _Powers:

@@ -19,10 +19,9 @@ and short fluctuations of the gain are, and the zero of a meter is far below.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.constants import h, k
 from scipy.ndimage import median_filter
 
@@ -30,16 +29,16 @@ from labnis.fit.arrays import Bool, Real
 from labnis.fit.estimate import number_text
 from labnis.fit.given import PHYSICAL, known_before, refuse_unphysical
 from labnis.fit.information import Sensitivity
-from labnis.fit.models import Model, Suspect
 from labnis.fit.parameters import Given, Parameter, hold, parameters_at, prior_rows, restarted
 from labnis.fit.propagation import Evaluated
 from labnis.fit.resonator._band_data import BandPowerData, refuse_clipped, refuse_impossible_band
+from labnis.fit.resonator._band_model import Powers
 from labnis.fit.resonator._biases import gigahertz
 from labnis.fit.resonator._electrons import Island, with_island
 from labnis.fit.resonator._emission_data import few_high
 from labnis.fit.resonator._emission_notes import GAINS, LARGEST_GAIN_SIGMA
 from labnis.fit.resonator._emission_prior import PHOTONS_ASSUMED, known_of, parameters_of
-from labnis.fit.resonator._lines import LINE_PHOTONS, Lines
+from labnis.fit.resonator._lines import Lines
 from labnis.fit.resonator._tunnelling import (
     junctions_assumed,
     temperature_assumed,
@@ -49,7 +48,6 @@ from labnis.fit.resonator._tunnelling import (
 )
 from labnis.fit.result import FitError, FitResult
 from labnis.fit.solver import solve, without_outliers
-from labnis.physics import NoOperatingPointError
 
 __all__ = [
     "BandPowerData",
@@ -63,20 +61,13 @@ __all__ = [
 
 MODEL = "power in a band at all biases"
 
-_PER_DECIBEL = float(np.log(10) / 10)
 # Biases with which a gain is trustworthy: high ones, and all, from whose residuals the noise is estimated.
 _FEWEST_HIGH, _ENOUGH = 3, 8
+# What does not show moves the gain; its size for which a result says by how much (dB).
+_UNSEEN = 0.01
 # A part of the line beyond the band is told where it is larger than this.
 _TAILS = 0.05
 
-_DRIFTS = (
-    "the residuals look like a drift of the chain's gain by {:.2g} dB in the course of the readings, which band power "
-    "cannot tell from emission: let the chain settle, and sweep the bias up and down, so that a drift averages out"
-)
-_COMPRESSED = (
-    "the residuals look like a chain that the largest emission compresses by {:.2g} dB, and the gain is too low: "
-    "attenuate before the last amplifiers and the meter, or sweep less far"
-)
 _ASSUMED = {
     "gain": "flat over the band, and the same at every bias: the power in a band does not tell a drift of the chain, "
     "or its compression, from emission",
@@ -149,14 +140,14 @@ def fit_band_power(
     names = tuple(p.name for p in parameters)
 
     def fitted(island: Island | None) -> FitResult:
-        model = _Powers.of(usable, names, at, island)
+        model = Powers.of(usable, names, at, island)
         return solve(parameters, model, MODEL, assumed, prior=known, given=given, inputs=inputs)
 
     result = with_island(
         {p.name: p.start for p in parameters},
         lambda values: Island.of(values, usable.device_voltage, usable.array),
         fitted,
-        lambda fit, island: _Powers.of(usable, names, at, island).with_mask(fit.mask).residuals(fit.values),
+        lambda fit, island: Powers.of(usable, names, at, island).with_mask(fit.mask).residuals(fit.values),
     )
     found = result["gain"]
     if not found.sigma < LARGEST_GAIN_SIGMA:
@@ -165,9 +156,15 @@ def fit_band_power(
             "the resonance in the band, and is the bias beyond the gap?"
         )
     doubts, notes = _doubts(result, usable)
-    unequal = unequal_warning(inputs, found.sigma)
-    warnings = (*result.warnings, *unequal, *doubts)
-    return replace(result, warnings=warnings, notes=(*result.notes, *notes), limits=prior.limits)
+    warnings = (*result.warnings, *unequal_warning(inputs, found.sigma), *doubts)
+    said, more = _unseen(result, Powers.of(usable, names, at, None)) if found.sigma else ("", ())
+    return replace(
+        result,
+        assumed={**result.assumed, "gain": f"{result.assumed['gain']}{said}"},
+        warnings=warnings,
+        notes=(*result.notes, *notes, *more),
+        limits=prior.limits,
+    )
 
 
 def band_power_model(fit: FitResult, data: BandPowerData) -> Real:
@@ -208,11 +205,11 @@ def band_power_evaluated(
     """
     usable = data.finite()
     match like:
-        case Evaluated(model=_Powers(island=island)):
+        case Evaluated(model=Powers(island=island)):
             pass
         case _:
             island = Island.of(fit.by_name, usable.device_voltage, usable.array)
-    model = _Powers.of(usable, fit.names, fit.values, island).with_mask(fit.mask)
+    model = Powers.of(usable, fit.names, fit.values, island).with_mask(fit.mask)
     known = known_before(parameters_at(fit), known_of(prior), given).prior
     return Evaluated(model, fit.names, np.asarray, known)
 
@@ -223,97 +220,15 @@ def band_power_sensitivity(
     """Sensitivity of one power at each of `device_voltage` (V), shape (n,), to the parameters of a fit."""
     there = replace(data, device_voltage=device_voltage, band_power=np.ones(device_voltage.shape), time=None)
     free = np.isin(fit.names, fit.free)
-    slopes = -_Powers.of(there, fit.names, fit.values, None).jacobian(fit.values)[:, free] / fit.noise
+    slopes = -Powers.of(there, fit.names, fit.values, None).jacobian(fit.values)[:, free] / fit.noise
     matrix, _ = prior_rows(fit.free, known_before(parameters_at(fit), known_of(prior), given).prior)
     background = np.zeros((device_voltage.size, 1), complex)
     return Sensitivity(fit.free, slopes[:, None].astype(complex), background, matrix.T @ matrix)
 
 
-@dataclass(frozen=True)
-class _Powers(Model):
-    """Power in the band as a function of the parameters `names`; residuals are relative to the `expected` power (W)."""
-
-    data: BandPowerData
-    names: tuple[str, ...]
-    expected: Real
-    island: Island | None = None
-
-    @classmethod
-    def of(cls, data: BandPowerData, names: tuple[str, ...], x: Real, island: Island | None) -> "_Powers":
-        """All of the `data`, weighted for the noise at the parameters `x`; never by noisy data."""
-        model = cls(data, names, np.ones_like(data.band_power), island, mask=np.ones(data.band_power.shape, bool))
-        power = model.power(x)
-        # A background that was subtracted leaves a power near 0, where nothing is more precise for it.
-        return replace(model, expected=np.maximum(power, 0.1 * power.max()))
-
-    def power(self, x: Real) -> Real:
-        """Expected power (W), shape (n,)."""
-        gain, values, lines = self._at(x)
-        return np.asarray(gain * (lines.in_band() + self._noise(values)))
-
-    def emission(self, x: Real) -> Real:
-        """The part of it that the junctions emit (W), shape (n,)."""
-        gain, _, lines = self._at(x)
-        return gain * lines.in_band()
-
-    def residuals(self, x: Real) -> Real:
-        try:
-            return np.asarray((self.data.band_power - self.power(x)) / self.expected)
-        except NoOperatingPointError:
-            # Not finite: the solver takes a shorter step.
-            return np.full(self.mask.shape, np.nan)
-
-    def jacobian(self, x: Real) -> Real:
-        gain, values, lines = self._at(x)
-        other = [name for name in self.names if name != "noise_temperature"]
-        slopes = dict(zip(other, lines.slopes_in_band(values, self.data.ends, other).T, strict=True))
-        width, photons = self.data.bandwidth, values.get(LINE_PHOTONS, 0.0)
-        slopes["noise_temperature"] = k * width * np.ones_like(self.expected)
-        slopes["gain"] = slopes["gain"] + _PER_DECIBEL * self._noise(values)
-        slopes["ohmic_frequency"] = slopes["ohmic_frequency"] + h * photons * width
-        if LINE_PHOTONS in slopes:
-            slopes[LINE_PHOTONS] = slopes[LINE_PHOTONS] + h * values["ohmic_frequency"] * width
-        return np.stack([-gain * slopes[name] / self.expected for name in self.names], axis=-1)
-
-    def rows(self) -> NDArray[np.intp]:
-        """All data by rising voltage, as one row."""
-        return np.argsort(self.data.device_voltage, kind="stable")[None]
-
-    def place(self, datum: int) -> str:
-        return number_text(float(self.data.device_voltage[datum]), "V")
-
-    def noise_shapes(self, x: Real) -> Mapping[str, Real]:
-        """Noise of the meter, jitter of the voltage, and noise of the emission alone."""
-        by_voltage = self.jacobian(x)[:, self.names.index("voltage_offset")]
-        return {
-            "noise that does not grow with the power, as that of the meter": 1 / self.expected,
-            "a voltage that jitters from point to point": np.abs(by_voltage),
-            "an emission that fluctuates": np.abs(self.emission(x)) / self.expected,
-        }
-
-    def suspects(self, x: Real) -> list[Suspect]:
-        """A gain that drifts, or falls with the power."""
-        relative = _PER_DECIBEL * self.power(x) / self.expected
-        course, emitted = self.data.course, self.emission(x)
-        drift = (course - course.mean()) / (float(np.ptp(course)) or 1.0)
-        less = (emitted - emitted.min()) / (float(np.ptp(emitted)) or 1.0)
-        drifts, falls = (relative * drift)[:, None], (-relative * less)[:, None]
-        return [Suspect(_DRIFTS, drifts), Suspect(_COMPRESSED, falls, (0.0, 10.0), positive=True)]
-
-    def _at(self, x: Real) -> tuple[float, dict[str, float], Lines]:
-        """Gain as a ratio, all parameters by name, and the lines."""
-        values = dict(zip(self.names, map(float, x), strict=True))
-        return 10 ** (values["gain"] / 10), values, Lines.of(values, self.data.ends, self.island)
-
-    def _noise(self, values: Mapping[str, float]) -> float:
-        """Noise of the chain, and of the line's photons, referred to the device (W)."""
-        photons = h * values["ohmic_frequency"] * values.get(LINE_PHOTONS, 0.0)
-        return float((k * values["noise_temperature"] + photons) * self.data.bandwidth)
-
-
-def _fitted(fit: FitResult, usable: BandPowerData) -> _Powers:
+def _fitted(fit: FitResult, usable: BandPowerData) -> Powers:
     """The model of a fit at usable data, without glitches."""
-    return without_outliers(_Powers.of(usable, fit.names, fit.values, None), fit.values)
+    return without_outliers(Powers.of(usable, fit.names, fit.values, None), fit.values)
 
 
 def _start(data: BandPowerData, emitted: Real) -> tuple[float, float]:
@@ -331,6 +246,24 @@ def _start(data: BandPowerData, emitted: Real) -> tuple[float, float]:
         )
     noise = float(np.median(power - gain * line)) / gain
     return 10 * float(np.log10(gain)), noise / (k * data.bandwidth)
+
+
+def _unseen(result: FitResult, model: Powers) -> tuple[str, tuple[str, ...]]:
+    """By how much a small drift, and a small compression, would move the gain, in words; a note where that is much."""
+    counts, free = result.mask, result.sigma > 0
+    slopes = model.jacobian(result.values)[counts][:, free]
+    by_datum = (slopes @ result.covariance[np.ix_(free, free)])[:, result.free.index("gain")] / result.noise**2
+    moved = [_UNSEEN * abs(float(by_datum @ one[counts])) for one in model.unseen(result.values)]
+    drift, falls = (number_text(one, "dB") for one in moved)
+    said = (
+        f"a drift by {_UNSEEN:g} dB from the first to the last reading would move it by {drift}, and a compression by "
+        f"{_UNSEEN:g} dB at the largest emission by {falls}"
+    )
+    note = (
+        f"of the gain: {said}, and neither shows; there is more emission in proportion to the chain's noise in a "
+        "narrower band, and a drift averages out where the bias is swept up and down"
+    )
+    return f"; {said}", (note,) if max(moved) > result["gain"].sigma else ()
 
 
 def _doubts(result: FitResult, data: BandPowerData) -> tuple[tuple[str, ...], tuple[str, ...]]:

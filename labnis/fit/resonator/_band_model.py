@@ -18,6 +18,8 @@ from labnis.physics import NoOperatingPointError
 __all__ = ["Powers"]
 
 _PER_DECIBEL = float(np.log(10) / 10)
+# Of the largest power: less is no chain whose noise is in it, and nothing is more precise there.
+_LEAST = 0.02
 # A sweep changes its direction at fewer than this part of its readings.
 _FEW_TURNS = 0.3
 
@@ -52,8 +54,7 @@ class Powers(Model):
         """All of the `data`, weighted for the noise at the parameters `x`; never by noisy data."""
         model = cls(data, names, np.ones_like(data.band_power), island, mask=np.ones(data.band_power.shape, bool))
         power = model.power(x)
-        # A background that was subtracted leaves a power near 0, where nothing is more precise for it.
-        return replace(model, expected=np.maximum(power, 0.1 * power.max()))
+        return replace(model, expected=np.maximum(power, _LEAST * power.max()))
 
     def power(self, x: Real) -> Real:
         """Expected power (W), shape (n,)."""

@@ -13,7 +13,7 @@ from rich.table import Table
 from labnis.cli.options import STATION, DataOption, JsonOption, StationOption, path_of
 from labnis.errors import DataQualityError, RequestError
 from labnis.exchange.exporting import without_complex
-from labnis.experiment.applying import Calibration, drift_rate
+from labnis.experiment.applying import ANALYSES, Calibration, drift_rate
 from labnis.experiment.calibrations import run_of
 from labnis.experiment.run import Run, device_of, stored_run
 from labnis.fit import Estimate, number_text
@@ -118,7 +118,7 @@ def _of_cooldown(
     """Calibrations of the device and the cooldown of a run."""
     opened, device = ledger_of(config, data), device_of(metadata)
     entries = opened.calibrations(metadata["cooldown"], quantity, metadata["simulated"])
-    own = [entry for entry in entries if entry.device == device]
+    own = [entry for entry in entries if entry.device == device and entry.analysis in ANALYSES]
     return validities(own, opened.cooldowns(), config.valid_for, datetime.now(UTC))
 
 

@@ -24,7 +24,7 @@ from labnis.ui.output import say
 __all__ = ["import_"]
 
 _COOLDOWN = "imported"
-_FREQUENCY = re.compile(rf"(?P<number>{NUMBER})\s*(?P<unit>\S+)")
+_FREQUENCY = re.compile(rf"(?P<number>{NUMBER})\s*(?P<unit>[^\W\d]\w*)")
 
 
 def import_(  # noqa: PLR0913, PLR0917  # options

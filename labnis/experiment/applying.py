@@ -18,10 +18,15 @@ from labnis.fit.resonator.calibrated import AtDevice, background, density_at_dev
 from labnis.ledger import Calibration as Entry
 from labnis.ledger import difference_of
 
-__all__ = ["Calibration", "drift_rate"]
+__all__ = ["ANALYSES", "Calibration", "drift_rate"]
 
 _TRACES = {"spectrum": "emitted_power", "s11": "reflection"}
 """Column with traces → analysis whose fit says what they are at the device."""
+ANALYSES = tuple(_TRACES.values())
+"""Analyses whose fits are applied to other data.
+
+That of a power in a band is not among them: its gain has the power meter in it, which takes no spectra.
+"""
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Calibration:
     Attributes
     ----------
     run
-        With a fit of emitted power, or of a reflection.
+        With a fit of emitted spectra, or of a reflection.
     drift
         Of the gain, as seen so far (dB²/s): what its variance grows with the time since the run.
 
@@ -55,8 +60,11 @@ class Calibration:
 
         """
         run = stored_run(path, versions)
-        if not set(run.fits) & set(_TRACES.values()):
-            raise RequestError(f"{path} has no fit of an emitted power or a reflection, and says nothing of other data")
+        if not set(run.fits) & set(ANALYSES):
+            meter = "; the gain of a power in a band has the power meter in it" if "band_power" in run.fits else ""
+            raise RequestError(
+                f"{path} has no fit of emitted spectra or a reflection, and says nothing of other data{meter}"
+            )
         return cls(run, drift)
 
     def apply(

@@ -99,7 +99,7 @@ def test_what_is_not_covered_is_refused(tmp_path: Path, labnis: Commands, calibr
         calibration.apply(data, instruments={name: {"serial": "another"}})
     with pytest.raises(RequestError, match="calibrates spectrum along frequency, and the data have"):
         calibration.apply(data.drop_vars("spectrum"))
-    with pytest.raises(RequestError, match="has no fit of an emitted power or a reflection"):
+    with pytest.raises(RequestError, match="has no fit of emitted spectra or a reflection"):
         Calibration.of(calibrated["IVSweep"])
     before = labnis("run EmittedPowerVsBias --dry-run --json --set points=5")
     (later,) = json.loads(before.out)["runs"]

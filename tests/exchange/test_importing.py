@@ -1,6 +1,7 @@
 """Data of other programs as runs: right units or a refusal, and everything that a run has."""
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -357,3 +358,104 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory,
         assert str(file) in str(error)
     else:
         assert all(np.asarray(column.values).dtype.kind in "fiu" for column in found.values())
+
+
+def test_powers_in_a_band(labnis: Commands, tmp_path: Path) -> None:
+    """Of a power meter in dBm, without spectra; and the same fit in Python with columns of the band."""
+    answer = labnis("calibrate --dry-run --json --set IVSweep.points=31 --set ReflectionVsBias.points=15 "
+                    "--set ReflectionVsBias.frequencies=101 --set EmittedPowerVsBias.points=21")  # fmt: skip
+    _, traces, spectra = (package.open_run(path) for path in json.loads(answer.out)["runs"])
+    voltage, power, known = (spectra.data[name].values for name in ("device_voltage", "band_power", "frequency"))
+    columns = {"V (mV)": 1e3 * voltage, "P (dBm)": 10 * np.log10(power / 1e-3), "P_diode (nW)": 1e9 * power}
+    pd.DataFrame(columns).to_csv(tmp_path / "p.csv", index=False)
+    command = f"import p.csv --as EmittedPowerVsBias --device nis_device --from {traces.path} --columns"
+    answer = labnis(f"{command} 'device_voltage=V,band_power=P' --band 4.67GHz,140MHz --json")
+    assert answer.code == 7, "the reflection is of another cooldown"
+    (path,) = json.loads(answer.out)["runs"]
+    run = package.open_run(path)
+    np.testing.assert_allclose(run.data["band_power"], power, rtol=1e-12)
+    assert (run.data.attrs["signal"], [*run.fits]) == ("band_power", ["band_power"])
+    for name, estimate in spectra.results.items():
+        found = run.results[name]
+        assert abs(found.value - estimate.value) < 3 * found.sigma < 10 * estimate.sigma, name
+    assert {name: run.data[name].attrs["units"] for name in ("center", "bandwidth")} == {
+        "center": "Hz",
+        "bandwidth": "Hz",
+    }
+    assert run.fits["band_power"].assumed["band"].startswith("flat from 4.600000 GHz to 4.740000 GHz")
+    again = json.loads(labnis(f"refit {path} --json").out)["results"]
+    for name in run.results:
+        assert again[name]["before"] == again[name]["after"], "not one bit is another"
+    entries = json.loads(labnis("calibrations --json").out)
+    assert {one["quantity"] for one in entries if one["run_id"] == run.run_id} == {"gain", "noise_temperature"}
+    shown = labnis(f"show {path} --figure f.png")
+    assert "power in a band at all biases" in shown.out and (tmp_path / "f.png").stat().st_size > 10_000
+    moved = labnis(f"refit {traces.path} {spectra.path} {path} --prior fano_real=1.05+-0.02 --json")
+    by_run = [one["results"].get("gain", {}).get("moved") for one in json.loads(moved.out)["runs"]]
+    assert by_run[1] == pytest.approx(by_run[2], rel=0.15) and by_run[1] > 1
+    applied = labnis(f"apply gain {spectra.path} --from {path}")
+    assert applied.code == 2 and "the gain of a power in a band has the power meter in it" in applied.err
+    other = {"device_voltage": "V", "band_power": "P_diode"}
+    stated = {"center": known.mean(), "bandwidth": np.ptp(known)}
+    same = import_run(
+        tmp_path / "p.csv",
+        "EmittedPowerVsBias",
+        data=tmp_path / "data",
+        columns=other,
+        device="nis_device",
+        band=(stated["center"], stated["bandwidth"]),
+        priors_from=[traces.path],
+    )
+    in_columns = import_run(
+        {"device_voltage": voltage, "band_power": power, "fridge_temperature": 0.0, **stated},
+        "EmittedPowerVsBias",
+        data=tmp_path / "data",
+        device="nis_device",
+        priors_from=[traces.path],
+    )
+    for found in (same, in_columns):
+        assert found.results["gain"].value == pytest.approx(run.results["gain"].value, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("band", "told"),
+    [
+        ("", "center, bandwidth missing; .* A band that is no column: --band 4.67GHz,140MHz"),
+        ("--band 4.67GHz", "--band '4.67GHz': write centre and bandwidth with their units, like 4.67GHz,140MHz"),
+        ("--band 4.67,0.14", "write centre and bandwidth with their units"),
+        ("--band 4.67GHz,140MHz,3Hz", "write centre and bandwidth with their units"),
+        ("--band 4.67GHz,140mV", "'mV' cannot be expressed in Hz"),
+        ("--band 140MHz,4.67GHz", "band: 4.67e.09 Hz around 1.4e.08 Hz is none"),
+    ],
+)
+def test_a_band_is_stated_and_not_guessed(band: str, told: str, labnis: Commands, tmp_path: Path) -> None:
+    pd.DataFrame({"V (V)": VOLTAGE, "P (dBm)": VOLTAGE}).to_csv(tmp_path / "p.csv", index=False)
+    answer = labnis(f"import p.csv --as EmittedPowerVsBias --columns 'device_voltage=V,band_power=P' {band}")
+    assert answer.code == 2
+    assert re.search(told, " ".join(answer.err.split())), answer.err
+    assert not list(tmp_path.rglob("*.h5"))
+
+
+def test_a_band_that_says_nothing_is_refused(tmp_path: Path) -> None:
+    powers = {"device_voltage": VOLTAGE, "band_power": VOLTAGE**2}
+    with pytest.raises(RequestError, match="band: it is that of band_power of EmittedPowerVsBias without spectra"):
+        import_run({"device_voltage": VOLTAGE, "current": CURRENT}, "IVSweep", data=tmp_path, band=(5e9, 1e8))
+    with pytest.raises(RequestError, match="there is a column center, too; state the band once"):
+        import_run(powers | {"center": 5e9}, "EmittedPowerVsBias", data=tmp_path, band=(5e9, 1e8))
+    with pytest.raises(RequestError, match="the unit of 'band_power' is not known"):
+        (tmp_path / "p.csv").write_text("device_voltage (V),band_power\n1,2\n3,4\n", encoding="utf-8")
+        import_run(tmp_path / "p.csv", "EmittedPowerVsBias", data=tmp_path, band=(5e9, 1e8))
+    with pytest.raises(RequestError, match="'dB' cannot be expressed in W"):
+        named = {"band_power": "band_power (dB)"}
+        import_run(powers, "EmittedPowerVsBias", data=tmp_path, columns=named, band=(5e9, 1e8))
+
+
+def test_a_column_that_is_not_needed_may_have_any_unit(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text(
+        "device_voltage (V),current (A),center (mm)\n"
+        + "".join(f"{v:.9e},{i:.9e},1\n" for v, i in zip(VOLTAGE, CURRENT, strict=True)),
+        encoding="utf-8",
+    )
+    run = import_run(tmp_path / "c.csv", "IVSweep", data=tmp_path)
+    assert_junction(run)
+    assert run.data.attrs["signal"] == "current", "what figures show"

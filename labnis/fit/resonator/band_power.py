@@ -136,6 +136,8 @@ def fit_band_power(
     assumed |= {"band": f"{band}noise_temperature is in inverse proportion to the width"} | junctions_assumed(
         usable.array
     )
+    if not data.fridge_temperature:
+        assumed["fridge_temperature"] = "0 K, as where it was not measured: photons are those beyond it"
     inputs = {"fridge_temperature": data.fridge_temperature, **usable.array.inputs, **unequal_input(prior)}
     names = tuple(p.name for p in parameters)
 

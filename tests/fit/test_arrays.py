@@ -10,7 +10,7 @@ import pytest
 import xarray
 
 from labnis import fit
-from labnis.fit import EmissionData, FitError, FitResult, Isotherm, ReflectionData
+from labnis.fit import BandPowerData, EmissionData, FitError, FitResult, Isotherm, ReflectionData
 from labnis.fit.junction.current_voltage import current_voltage_sensitivity
 from labnis.physics import NISJunction, SINISCooler
 from sim_instruments import Truth
@@ -79,6 +79,15 @@ def cases(
                 "spectrum": spectra.spectrum[::5],
             },
         ),
+        "fit_band_power": (
+            lambda **c: fit.fit_band_power(
+                BandPowerData(**c, center=4.67e9, bandwidth=140e6, fridge_temperature=0), prior=reflection_fit
+            ),
+            {
+                "device_voltage": spectra.device_voltage[::5],
+                "band_power": np.trapezoid(spectra.spectrum, spectra.frequency, axis=-1)[::5],
+            },
+        ),
         "fit_resonance": (fit.fit_resonance, {"frequency": traces.frequency.round().astype(int), "s11": traces.s11[0]}),
         "fit_heat_balance": (
             lambda **c: fit.fit_heat_balance([Isotherm(**c, bath_temperature=0.1)], cooler=cooler, free=["gap"]),
@@ -123,7 +132,7 @@ def cases(
 
 
 NAMES = [
-    "fit_current_voltage", "fit_conductance", "fit_reflection", "fit_emitted_power", "fit_resonance",
+    "fit_current_voltage", "fit_conductance", "fit_reflection", "fit_emitted_power", "fit_band_power", "fit_resonance",
     "fit_heat_balance", "temperature_curve", "isotherm_temperature", "temperature_and_gap", "current_voltage_model",
     "conductance_model", "most_informative",
 ]  # fmt: skip
@@ -145,6 +154,6 @@ def test_array_likes(name: str, cases: Mapping[str, Case]) -> None:
 def test_every_public_function_with_arrays_is_tested() -> None:
     without_arrays = {"cooler_of", "cooling_power", "fit_high_bias", "gain_uncertainty", "number_text", "scaled_unit"}
     # What takes an EmissionData or ReflectionData is tested by these.
-    without_arrays |= {"emission_model", "reflection_model"}
+    without_arrays |= {"band_power_model", "emission_model", "reflection_model"}
     public = {name for name in fit.__all__ if callable(getattr(fit, name)) and name.islower()}
     assert public - without_arrays - {"result_from_mapping"} == set(NAMES)

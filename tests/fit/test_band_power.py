@@ -185,12 +185,13 @@ def test_results_scatter_as_their_sigma_says(reflection_fit: FitResult, shipped:
 
 @pytest.mark.long
 def test_whole_calibrations_cover_the_truth(shipped: Truth) -> None:
-    """30 of them, with other noise and other errors of instruments each."""
+    """30 of them, with other noise and other imperfections of the device each."""
     found = []
     for seed in range(30):
         traces = reflection(shipped, seed, biases=15, frequencies=101)
         prior = fit_reflection(traces, prior=fitted_current_voltage(shipped, seed))
         fit = fit_band_power(in_band(emission(shipped, seed, biases=21, frequencies=101)), prior=prior)
+        assert not fit.warnings
         found.append(pulls(fit, shipped))
     for name in ("gain", "noise_temperature"):
         pull = np.array([one[name] for one in found])

@@ -66,7 +66,7 @@ class BandPowerData:
             raise FitError(
                 f"band_power contains {np.nanmin(self.band_power):.4g} and no power is negative: it is needed in W, "
                 "with the noise of the chain in it. From p in dBm it is 1e-3·10^(p/10); a meter that reads below 0 "
-                "has a wrong zero"
+                "has a wrong zero."
             )
         check_numbers(center=self.center, bandwidth=self.bandwidth, fridge_temperature=self.fridge_temperature)
         if not 0 < self.bandwidth < 2 * self.center:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BufferedSweep",
     "CoarselyStepped",
+    "DatedThermometer",
     "GainReporting",
     "GainSetting",
     "HasChannels",
@@ -121,6 +122,13 @@ class TimedReading(Protocol):
 
         `line_frequency` (Hz) is that of the mains.
         """
+
+
+class DatedThermometer(Protocol):
+    """Optional for a thermometer that knows how old its reading is: an unchanged one is stale only beyond that age."""
+
+    maximum_age: float
+    """Age (s) beyond which it refuses a reading."""
 
 
 class GainReporting(Protocol):

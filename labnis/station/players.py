@@ -249,7 +249,7 @@ def lacks(player: Any, missing: list[str], spec: RoleSpec) -> str:
     elif isinstance(spec, MeterSpec | ReadingSpec):
         hint = f"or name {part} parameter (parameter: …)"
     else:
-        hint = f"a {spec.kind} needs a class with these methods, see docs/station.md"
+        hint = f"the kind {spec.kind} needs a class with these methods, see docs/station.md"
     return (
         f"{spec.instrument} is a {kind.__name__}, which cannot play this role: it lacks {', '.join(missing)}; see "
         f"drivers/roles.py for their meaning; {hint}"

@@ -57,6 +57,12 @@ class Wires:
         """Terminals of a source with these connections."""
         return world if self.source == "bias" else _IdleTerminals(world, takes_current=self.source == "current")
 
+    def sourcing_current(self, world: World, current: float, limit: float) -> tuple[float, float]:
+        """Level (V) and current limit (A) that let a `current` (A) flow, at most with the voltage `limit` (V)."""
+        if self.source == "bias":
+            return voltage_sourcing(world, current, limit)
+        return math.copysign(limit, current), abs(current)  # nothing is connected
+
 
 class SourceTerminals(Protocol):
     """Output terminals of a source, which may measure its own current."""

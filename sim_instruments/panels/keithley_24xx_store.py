@@ -1,10 +1,11 @@
 """Data store, its statistics and the measurement register of the Keithley 2400 series and of the 6430.
 
 From the Series 2400 user's manual (2400S-900-01, Rev. K): 9-5 (2500 readings beside those of `:READ?`), 15-13 and 15-14
-(bits), 18-43 to 18-45 (statistics of the functions that were measured; -230 without data), 18-114 to 18-116 (no reset
-has an effect, storing ends when the buffer is full, and a new one overwrites the old readings), B-6 (+800). Assumed:
--230 for `:TRACe:DATA?` of an empty buffer, that another size clears it, that `:TRACe:FEED:CONTrol?` is NEV at the end.
-Not simulated: `:TRACe:FREE?`, bits of limit tests, contact check, temperature and output enable, storing of results
+(bits), 18-43 to 18-45 (statistics of the functions that were measured; -230 without data), 18-102 (what
+`:STATus:PRESet` clears), 18-114 to 18-116 (no reset has an effect, storing ends when the buffer is full, and a new one
+overwrites the old readings), B-6 (+800; who clears the buffer gets it, too, by pymeasure issue 161). Assumed: -230 for
+`:TRACe:DATA?` of an empty buffer, that another size clears it, that `:TRACe:FEED:CONTrol?` is NEV at its end. Not
+simulated: `:TRACe:FREE?`, bits of limit tests, contact check, temperature and output enable, storing of results
 of calculations (the raw readings are stored), and requests for service on a bus.
 """
 
@@ -40,7 +41,7 @@ def _of_buffer(root: str) -> dict[str, Handler]:
     """Queries of the buffer below a `root` of the tree of commands."""
     return {
         f"{root}:DATA?": lambda self, _: self.encoded(self.shown()),
-        f"{root}:CLEar": lambda self, _: self.clear_store(),
+        f"{root}:CLEar": lambda self, _: self.require_idle_store() or self.clear_store(),
         f"{root}:POINts?": lambda self, _: str(self.size),
         f"{root}:POINts:ACTual?": lambda self, _: str(len(self.stored)),
         f"{root}:FEED?": lambda self, _: self.feed,
@@ -125,7 +126,8 @@ class Keithley24xxStore(ScpiPanel):
         self.stored = []
         self._note()
 
-    def _require_idle_store(self) -> None:
+    def require_idle_store(self) -> None:
+        """Refuse what is not possible while readings are stored."""
         if self.storing:
             raise ScpiError(800, TEXTS[800])
 
@@ -133,7 +135,7 @@ class Keithley24xxStore(ScpiPanel):
     def _set_size(self, call: Call) -> None:
         call.expect(1)
         size = call.parse(0, Integer(100, 1, MOST_READINGS))
-        self._require_idle_store()
+        self.require_idle_store()
         self.size = size
         self.clear_store()
 
@@ -141,7 +143,7 @@ class Keithley24xxStore(ScpiPanel):
     def _set_feed(self, call: Call) -> None:
         call.expect(1)
         feed = Choice("SENSe", "CALCulate", "CALCulate2").parse(call.arguments[0].upper().removesuffix("1"))
-        self._require_idle_store()
+        self.require_idle_store()
         self.feed = feed
 
     @command(*(f"{root}:FEED:CONTrol" for root in ROOTS))

@@ -350,7 +350,9 @@ def test_the_buffer_of_pymeasure(twin: Twin, wire: MessageBasedResource) -> None
     assert smu.mean_current == pytest.approx(1e-7, rel=1e-3)
     assert 0 < smu.std_voltage < 0.01 * smu.mean_voltage
     smu.reset_buffer()
-    assert not smu.is_buffer_full()
+    smu.start_buffer()
+    assert not smu.is_buffer_full()  # it is, but :STAT:PRES has disabled the event
+    assert int(wire.query(":STAT:MEAS:COND?")) & 512
     smu.disable_buffer()
     smu.shutdown()
     assert rejected(wire) == NO_ERROR
@@ -376,6 +378,8 @@ def test_the_data_store(wire: MessageBasedResource) -> None:
     wire.write(":TRAC:FEED:CONT NEXT;:SOUR:VOLT 0.2;:OUTP ON;:INIT;:FORM:ELEM VOLT")
     assert numbers(wire, ":TRAC:DATA?") == pytest.approx([0.2])  # the old ones are overwritten
     wire.write(":TRAC:CLE")
+    assert rejected(wire).startswith("+800")
+    wire.write(":TRAC:FEED:CONT NEV;:TRAC:CLE")
     assert wire.query(":TRAC:POIN:ACT?;:STAT:MEAS:COND?") == "0;0"
     assert rejected(wire) == NO_ERROR
 

@@ -6,9 +6,10 @@ from pymeasure.instruments.yokogawa import YokogawaGS200 as PymeasureGS200
 from pyvisa.resources import MessageBasedResource
 from qcodes.instrument_drivers.yokogawa import YokogawaGS200
 
-from sim_instruments import Twin
+from sim_instruments import SHIPPED_TRUTH, SimulatedInstrument, SimulatedRole, Twin, open_twin
 from sim_instruments.visa import LabnisVisaLibrary
 from tests.gs200_twin import gs200_twin  # noqa: F401  # a fixture
+from tests.single_instrument_twin import opened_wire
 
 
 @pytest.fixture
@@ -168,3 +169,15 @@ def test_qcodes_driver_as_a_source_of_current(twin: Twin, wire: MessageBasedReso
     yoko.current(0)
     yoko.output("off")
     assert rejected(wire) == NO_ERROR
+
+
+def test_a_current_that_the_device_cannot_have_flows_as_far_as_it_can() -> None:
+    instruments = {"source": SimulatedInstrument("source", ("YokogawaGS200",), (SimulatedRole("bias", "bias"),))}
+    with open_twin(SHIPPED_TRUTH, seed=0, wiring={"divider": 1.0}, instruments=instruments) as twin:
+        wire = opened_wire(twin)
+        wire.write(":SOUR:FUNC CURR;:SOUR:RANG 1E-3;LEV 1E-3;:OUTP ON")
+        assert isinstance(wire.visalib, LabnisVisaLibrary)
+        twin.clock.sleep(10)
+        assert 1e-6 < float(wire.visalib.world.present_state().current.mean()) < 1e-3
+        wire.write(":OUTP OFF")
+        assert rejected(wire) == NO_ERROR

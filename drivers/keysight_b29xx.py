@@ -189,7 +189,7 @@ class KeysightB29xx(ScpiSourceMeter):
 
     def _asked_reading(self) -> SourceReading:
         # Without the first command a reading would switch on an output that is off, after a reset.
-        query = f":OUTP{self._channel}:ON:AUTO OFF;:READ? (@{self._channel})"
+        query = f":OUTP{self._channel}:ON:AUTO OFF;:READ:ARR? (@{self._channel})"
         with self.waiting(2 * self._seconds + 1 if math.isfinite(self._seconds) else 0.0):
             found = self.ask_reading(query, 3 * self._readings)
         rows = [found[at : at + 3] for at in range(0, len(found), 3)]
@@ -198,8 +198,8 @@ class KeysightB29xx(ScpiSourceMeter):
             if not (status.is_integer() and 0 <= status < LARGEST_STATUS):
                 raise self.unexpected(f"{voltage:g},{current:g},{status:g}", query, "voltage, current and a status")
             self._check_status(int(status), voltage)
-            voltages.append(self.measured(voltage, "voltage (:READ?)"))
-            currents.append(self.measured(current, "current (:READ?)"))
+            voltages.append(self.measured(voltage, "voltage (:READ:ARR?)"))
+            currents.append(self.measured(current, "current (:READ:ARR?)"))
             if abs(voltage) > READABLE * self._ranges[0] or abs(current) > READABLE * self._ranges[1]:
                 raise self.unexpected(
                     f"{voltage:g},{current:g}", query, f"at most {self._ranges[0]:g} (V) and {self._ranges[1]:g} (A)"

@@ -4,7 +4,6 @@ It sources voltage or current and measures current, voltage or resistance. Sweep
 a settings conflict.
 """
 
-import math
 from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
@@ -13,7 +12,7 @@ from sim_instruments.panels.keithley_buffer import ReadingBuffer, StoredReading
 from sim_instruments.panels.keithley_trigger import TriggerPanel
 from sim_instruments.panels.scpi import with_auto
 from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch, Text
-from sim_instruments.world import SourceState, voltage_sourcing
+from sim_instruments.world import SourceState
 
 __all__ = ["Keithley2450Panel"]
 
@@ -179,14 +178,8 @@ class Keithley2450Panel(TriggerPanel):
     def _drive(self) -> None:
         level, limit, output = self.state["VOLT level"], self.state["VOLT limit"], self.state["output"]
         if self._sources_current and output:
-            level, limit = self._as_voltage_source(self.state["CURR level"], self.state["CURR limit"])
+            level, limit = self.wires.sourcing_current(self.world, self.state["CURR level"], self.state["CURR limit"])
         self._terminals.set_source(level=level, output=output, current_limit=limit)
-
-    def _as_voltage_source(self, current: float, limit: float) -> tuple[float, float]:
-        """Level (V) and current limit (A) that let a `current` (A) flow, at most with the voltage `limit` (V)."""
-        if self.wires.source == "bias":
-            return voltage_sourcing(self.world, current, limit)
-        return math.copysign(limit, current), abs(current)  # nothing is connected
 
     def _at_limit(self, terminals: SourceState) -> bool:
         """Whether the limit acts: of the current, or, of a current source, of the voltage."""

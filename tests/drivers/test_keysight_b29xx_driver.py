@@ -167,7 +167,7 @@ def test_what_would_disturb_a_live_output_is_refused(
 
 
 def test_a_live_current_source_is_not_taken_over(smu: KeysightB29xx, panel: KeysightB29xxPanel) -> None:
-    panel.state["function"][1], panel.state["output"][1] = "CURR", True
+    panel.receive(b":SOUR:FUNC:MODE CURR;:CURR 1e-7;:OUTP ON")
     assert smu.sources_current()
     with pytest.raises(SettingError, match="sources current with its output on"):
         prepare(smu)

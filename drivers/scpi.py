@@ -234,6 +234,15 @@ class CheckedInstrument(InstrumentLine):
                     "The instrument was changed or reset, or an answer was late: prepare the measurement again.",
                 )
 
+    def differing(self, wanted: Mapping[str, float | str]) -> list[str]:
+        """Read settings (query → value) in one message; a phrase for each that is another than `wanted`."""
+        answers = self.again(lambda: self.ask_each(tuple(wanted)))
+        return [
+            f"{query} reads {answer.strip()[:80]}, not {value if isinstance(value, str) else f'{value:g}'}"
+            for (query, value), answer in zip(wanted.items(), answers, strict=True)
+            if not is_same(answer, value)
+        ]
+
     def refused(self, query: str, found: str, requested: str) -> SettingError:
         """The error of a setting that reads back differently, with an entry of the instrument's error queue."""
         entry = self.next_error()

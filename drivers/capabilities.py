@@ -20,6 +20,7 @@ __all__ = [
     "SegmentedSweep",
     "SelfRamping",
     "ServesMany",
+    "TellsSettings",
     "TimedReading",
 ]
 
@@ -108,6 +109,16 @@ class RangedMeter(Protocol):
         `unit` is that of the readings of `read`, direct current or voltage; the fixed range includes ± `maximum`. One
         reading integrates for `integration_time` (s), or as nearly as the instrument can for as long or longer.
         """
+
+
+class TellsSettings(Protocol):
+    """Optional for a `RangedMeter` and a lock-in: which settings, left by an earlier user, make other readings.
+
+    `labnis check --open`, which sets nothing, tells them in place of a reading.
+    """
+
+    def set_otherwise(self, unit: Literal["A", "V"]) -> list[str]:
+        """What is set otherwise than for readings in `unit`, of what changes their number; empty if nothing."""
 
 
 class TimedReading(Protocol):

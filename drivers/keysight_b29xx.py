@@ -183,6 +183,8 @@ class KeysightB29xx(ScpiSourceMeter):
             If voltage or current is beyond its range.
         ReadingError
             If a protection has switched the output off.
+        SettingError
+            If an offset or math is on, or its range is another, since it was prepared.
 
         """
         return self.again(self._asked_reading)
@@ -190,8 +192,11 @@ class KeysightB29xx(ScpiSourceMeter):
     def _asked_reading(self) -> SourceReading:
         # Without the first command a reading would switch on an output that is off, after a reset.
         query = f":OUTP{self._channel}:ON:AUTO OFF;:READ:ARR? (@{self._channel})"
+        calc, sense = f":CALC{self._channel}", f":SENS{self._channel}:CURR"
+        settings = (f"{calc}:OFFS:STAT?", f"{calc}:MATH:STAT?", f"{sense}:RANG?", f"{sense}:RANG:AUTO?")
+        beside = tuple(setting for setting in settings if setting in self._confirmed)
         with self.waiting(2 * self._seconds + 1 if math.isfinite(self._seconds) else 0.0):
-            found = self.ask_reading(query, 3 * self._readings)
+            found = self.ask_reading(query, 3 * self._readings, beside)
         rows = [found[at : at + 3] for at in range(0, len(found), 3)]
         voltages, currents = [], []
         for voltage, current, status in rows:

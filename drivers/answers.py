@@ -13,6 +13,7 @@ __all__ = [
     "OVERFLOW",
     "TEMPERATURES",
     "is_choice",
+    "is_same",
     "largest_ratio",
     "marker",
     "measured",
@@ -66,6 +67,11 @@ def is_choice(text: str, choice: str) -> bool:
     """Whether `text` is the `choice` (in short form): NOIS, in some firmware in long form (NOISE); a name in quotes."""
     found, choice = text.strip().lstrip("+").strip("\"'").upper(), choice.upper()
     return found == choice or (len(choice) >= 3 and choice.isalpha() and found.isalpha() and found.startswith(choice))
+
+
+def is_same(text: str, setting: float | str) -> bool:
+    """Whether `text` is the `setting`, a number or a choice."""
+    return is_choice(text, setting) if isinstance(setting, str) else number(text) == setting
 
 
 def marker(value: float) -> str | None:

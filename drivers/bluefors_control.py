@@ -102,11 +102,11 @@ class BlueforsControl(WebInstrument):
         **kwargs: Any,
     ) -> None:
         self.stage_channel = _checked_channel(name, channel)
-        self._maximum_age = checked_maximum_age(name, maximum_age)
+        self.maximum_age = checked_maximum_age(name, maximum_age)
         self._key = os.environ.get(key_variable, "").strip()
         self._paths: dict[str, str] = {}  # channel → its path in this version
         super().__init__(name, address, **kwargs)
-        self.metadata["maximum_age"] = self._maximum_age
+        self.metadata["maximum_age"] = self.maximum_age
         self.log.info("connected to %s: %s", self.described, self.get_idn())
 
     def get_idn(self) -> dict[str, str | None]:
@@ -234,7 +234,7 @@ class BlueforsControl(WebInstrument):
                 f"{path} has no valid reading: {status[:40]}, {meaning}; the last valid one is {age:.0f} s old.",
                 "Check the temperature controller, and that the channel is enabled.",
             )
-        require_recent(age, self._maximum_age, path, self.described)
+        require_recent(age, self.maximum_age, path, self.described)
         if used.outdated:
             raise ReadingError(
                 self.described,

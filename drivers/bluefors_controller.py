@@ -97,10 +97,10 @@ class BlueforsController(WebInstrument):
             raise ValueError(f"{name}: heater is {heater!r}; a Bluefors Temperature Controller has heaters 1 to 4")
         self.stage_channel, self.stage_heater = channel, heater
         self._bound: dict[str, Any] = {}
-        self._maximum_age = checked_maximum_age(name, maximum_age)
+        self.maximum_age = checked_maximum_age(name, maximum_age)
         self._accepted_flags = tuple(accepted_flags)
         super().__init__(name, address, timeout=timeout, **kwargs)
-        self.metadata["maximum_age"] = self._maximum_age
+        self.metadata["maximum_age"] = self.maximum_age
         self.log.info("connected to %s: %s", self.described, self.get_idn())
 
     def get_idn(self) -> dict[str, str | None]:
@@ -152,7 +152,7 @@ class BlueforsController(WebInstrument):
         path = "/channel/historical-data"
         asked = {
             "channel_nr": channel,
-            "start_time": _written(now - self._maximum_age),
+            "start_time": _written(now - self.maximum_age),
             "stop_time": _written(now + CLOCKS_AGREE),
             "fields": FIELDS,
         }
@@ -169,7 +169,7 @@ class BlueforsController(WebInstrument):
         if not rows:
             raise ReadingError(
                 self.described,
-                f"channel {channel} has no measurement of the last {self._maximum_age:g} s (maximum_age).",
+                f"channel {channel} has no measurement of the last {self.maximum_age:g} s (maximum_age).",
                 "Check that the channel is active and that the controller measures.",
             )
         return max(rows, key=lambda row: _number(row["timestamp"])), now
@@ -179,7 +179,7 @@ class BlueforsController(WebInstrument):
         time, value, flags = (measurement.get(name) for name in FIELDS)
         if not math.isfinite(_number(time)) or not isinstance(flags, list | None):
             raise self.unexpected(dict(measurement), what, "timestamp, temperature and status_flags")
-        require_recent(now - _number(time), self._maximum_age, what, self.described)
+        require_recent(now - _number(time), self.maximum_age, what, self.described)
         wrong = [f"status flag {flag}" for flag in flags or () if flag not in self._accepted_flags]
         if wrong or value is None:
             raise ReadingError(

@@ -75,9 +75,9 @@ class BlueforsLog(Instrument):
         self.stage_channel = channel
         self._address = address
         self._folder = _folder(name, address)
-        self._maximum_age = checked_maximum_age(name, maximum_age)
+        self.maximum_age = checked_maximum_age(name, maximum_age)
         super().__init__(name, **kwargs)
-        self.metadata["maximum_age"] = self._maximum_age
+        self.metadata["maximum_age"] = self.maximum_age
         if not self._folder.is_dir():
             raise CommunicationError(
                 self.described,
@@ -172,7 +172,7 @@ class BlueforsLog(Instrument):
                 "Check that it is a log of temperatures of the control software.",
             ) from None
         at = min(times, key=lambda one: abs(one - changed))
-        require_recent(now - at, self._maximum_age, f"the newest line of {file}", self.described)
+        require_recent(now - at, self.maximum_age, f"the newest line of {file}", self.described)
         value = number(values[0])
         if value is None or any(values[1:]) or math.isnan(value):
             raise ReadingError(

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BufferedSweep",
     "CoarselyStepped",
+    "DatedThermometer",
     "GainReporting",
     "GainSetting",
     "HasChannels",
@@ -19,6 +20,7 @@ __all__ = [
     "SegmentedSweep",
     "SelfRamping",
     "ServesMany",
+    "TellsSettings",
     "TimedReading",
 ]
 
@@ -109,6 +111,16 @@ class RangedMeter(Protocol):
         """
 
 
+class TellsSettings(Protocol):
+    """Optional for a `RangedMeter` and a lock-in: which settings, left by an earlier user, make other readings.
+
+    `labnis check --open`, which sets nothing, tells them in place of a reading.
+    """
+
+    def set_otherwise(self, unit: Literal["A", "V"]) -> list[str]:
+        """What is set otherwise than for readings in `unit`, of what changes their number; empty if nothing."""
+
+
 class TimedReading(Protocol):
     """Optional for the class of a bias source, a meter or a thermometer: how long a reading takes, for plans.
 
@@ -121,6 +133,13 @@ class TimedReading(Protocol):
 
         `line_frequency` (Hz) is that of the mains.
         """
+
+
+class DatedThermometer(Protocol):
+    """Optional for a thermometer that knows how old its reading is: an unchanged one is stale only beyond that age."""
+
+    maximum_age: float
+    """Age (s) beyond which it refuses a reading."""
 
 
 class GainReporting(Protocol):

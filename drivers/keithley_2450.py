@@ -1,4 +1,9 @@
-"""Keithley 2450 source-meter as the bias source: QCoDeS's driver with checks of every setting and reading."""
+"""Keithley 2450 source-meter as the bias source: QCoDeS's driver with checks of every setting and reading.
+
+Math, a relative offset, another unit than ampere (`:SENS:CURR:UNIT`, of which OHM and WATT are calculated from voltage
+and current) and few digits change what `:READ?` answers (reference manuals of the 2450, 2450-901-01 Rev. B, 3-6 and
+6-7, and of the 2461, 2461-901-01, section 6, whose commands are the same). **Never tried on hardware.**
+"""
 
 import math
 from functools import partial
@@ -26,6 +31,24 @@ READABLE = 1.1
 OTHER_LANGUAGES = ("SCPI2400", "TSP")
 # What is asked for of a reading: source voltage, current, status of the source.
 ELEMENTS = "SOUR,READ,SOURSTAT"
+# What changes the number or the digits of a reading, and stays as somebody has left it.
+READINGS: dict[str, float | str] = {
+    ":SENS:COUN": 1,
+    ":FORM:DATA": "ASC",
+    ":FORM:ASC:PREC": 0,  # the instrument chooses, which is all digits of a reading
+    ":SENS:CURR:UNIT": "AMP",
+    ":SENS:CURR:REL:STAT": False,
+    ":CALC:CURR:MATH:STAT": False,
+}
+# Settings that each reading confirms.
+BESIDE = (
+    ":SENS:FUNC?",
+    ":SENS:CURR:RANG?",
+    ":SENS:CURR:RANG:AUTO?",
+    ":SENS:CURR:AVER?",
+    ":SOUR:VOLT:READ:BACK?",
+    *(f"{command}?" for command in READINGS),
+)
 
 
 class Keithley2450(MainsSourceMeter, TriggerModelRamp, QcodesKeithley2450):
@@ -95,13 +118,14 @@ class Keithley2450(MainsSourceMeter, TriggerModelRamp, QcodesKeithley2450):
         self.discard_errors()
         self._source_voltage()
         self.write(':SENS:FUNC "CURR"')
+        self._confirmed[":SENS:FUNC?"] = "CURR:DC"
         largest = max(abs(maximum_voltage), abs(self.level()))
         voltage_range = self._choose_range(":SOUR:VOLT:RANG", largest, VOLTAGE_RANGES)
         self.apply(":SOUR:VOLT:ILIM", compliance, tolerance=1e-3 * compliance)
         self._ranges = (voltage_range, self._choose_range(":SENS:CURR:RANG", abs(maximum_current), CURRENT_RANGES))
         self._choose_integration_time(integration_time)
         self.apply(":SOUR:VOLT:READ:BACK", True)
-        self.apply(":SENS:COUN", 1)
+        self.apply_together(READINGS)
         self.check_errors()
         self.require_unchanged("at the end of its preparation")
 
@@ -114,6 +138,8 @@ class Keithley2450(MainsSourceMeter, TriggerModelRamp, QcodesKeithley2450):
             If the source is at its current limit.
         OverloadError
             If voltage or current is beyond its range.
+        SettingError
+            If a setting that a reading depends on changed since it was prepared.
 
         """
         return self.again(self._asked_reading)
@@ -125,18 +151,23 @@ class Keithley2450(MainsSourceMeter, TriggerModelRamp, QcodesKeithley2450):
         ------
         CommunicationError
             If the buffer holds another number of readings, or an answer is none.
+        SettingError
+            As `read`.
 
         """
         stored = f':TRAC:ACT? "{BUFFER}"'
         if (number := self.again(lambda: self.ask_number(stored))) != count:
             raise self.unexpected(f"{number:g}", stored, f"{count}, one for each level,")
         query = f':TRAC:DATA? 1,{count},"{BUFFER}",{ELEMENTS}'
-        numbers = self.again(lambda: self.ask_numbers(query, 3 * count))
+        numbers = self.again(lambda: self.ask_reading(query, 3 * count, self._beside()))
         return readable(numbers, partial(self._reading, query))
 
     def _asked_reading(self) -> SourceReading:
         query = f':READ? "{BUFFER}",{ELEMENTS}'
-        return self._reading(query, *self.ask_reading(query, 3))
+        return self._reading(query, *self.ask_reading(query, 3, self._beside()))
+
+    def _beside(self) -> tuple[str, ...]:
+        return tuple(query for query in BESIDE if query in self._confirmed)
 
     def _reading(self, query: str, voltage: float, current: float, status: float) -> SourceReading:
         """Voltage (V), current (A) and source status of an answer to `query` as a reading."""

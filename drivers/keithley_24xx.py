@@ -289,6 +289,8 @@ class Keithley24xx(MainsSourceMeter):
                 "has its output off; it measures nothing then.",
                 "It was reset, or switched off by hand, by its output-enable line or its temperature.",
             )
+        if not values:  # +830: no reading with an infinite count
+            self._check_trigger()
         found = numbers(values, 3)
         if number(on) != 1 or found is None or not (found[2].is_integer() and 0 <= found[2] < LARGEST_STATUS):
             raise self.unexpected(answer, READING, "1;voltage,current,status")

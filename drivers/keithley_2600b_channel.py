@@ -20,6 +20,8 @@ HEADROOM, READABLE = 1.01, 1.03
 SOURCE_STEP = 5e-5  # of a range
 #: What a message calls the script of a sweep.
 SWEEP = "the script of a sweep"
+#: Settings that each reading confirms: what is off, and the ranges.
+BESIDE = ("measure.autorangei", "measure.rel.enablei", "measure.rel.enablev", "source.rangev", "measure.rangei")
 DECADES = tuple(10.0**decade for decade in range(-10, 1))
 
 
@@ -155,7 +157,7 @@ class SourceMeterChannel(QcodesChannel):
         OverloadError
             If voltage or current is beyond its range.
         SettingError
-            If its ranges are others than those which were prepared.
+            If its ranges are others than those which were prepared, or a relative offset is on.
 
         """
         with self.parent.waiting(self._longest_reading):
@@ -164,16 +166,10 @@ class SourceMeterChannel(QcodesChannel):
     def _asked_reading(self) -> SourceReading:
         at = self._at
         query = f"local i, v = {at('measure.iv()')}"
-        current, voltage, limited, automatic, *ranges = self.parent.values(
-            "i",
-            "v",
-            f"({at('source.compliance')} and 1 or 0)",
-            at("measure.autorangei"),
-            at("source.rangev"),
-            at("measure.rangei"),
-            before=query,
+        current, voltage, limited, *settings = self.parent.values(
+            "i", "v", f"({at('source.compliance')} and 1 or 0)", *map(at, BESIDE), before=query
         )
-        self._check_ranges(ranges, automatic=bool(automatic))
+        ranges = self._checked_ranges(settings)
         return self._reading(query, ranges, voltage, current, limited)
 
     def _reading(
@@ -279,24 +275,26 @@ class SourceMeterChannel(QcodesChannel):
         CommunicationError
             If there is another number of readings.
         SettingError
-            If its ranges are others than those which were prepared.
+            As `read`.
 
         """
         numbers = self._swept[1:]
         if len(numbers) != 3 * count:
             raise self.parent.unexpected(f"{len(numbers)} numbers", SWEEP, f"{count} readings")
-        automatic, *ranges = self._values("measure.autorangei", "source.rangev", "measure.rangei")
-        self._check_ranges(ranges, automatic=bool(automatic))
+        ranges = self._checked_ranges(self._values(*BESIDE))
         return readable(numbers, partial(self._reading, SWEEP, ranges))
 
-    def _check_ranges(self, found: list[float], *, automatic: bool) -> None:
-        if automatic and self._confirmed:
-            self.parent.lost_step()
-            raise SettingError(
-                self.parent.described,
-                f"{self._at('measure.autorangei')} is on; it was switched off.",
-                "It was changed or reset: prepare the measurement again.",
-            )
+    def _checked_ranges(self, settings: Sequence[float]) -> Sequence[float]:
+        """The ranges (V, A) among the `settings` beside a reading, if all of these are as prepared."""
+        switches, found = settings[:-2], settings[-2:]
+        for name, on in zip(BESIDE, switches, strict=False):
+            if on and self._confirmed:
+                self.parent.lost_step()
+                raise SettingError(
+                    self.parent.described,
+                    f"{self._at(name)} is on; it was switched off.",
+                    "It was changed or reset: prepare the measurement again.",
+                )
         for now, prepared, unit in zip(found, self._ranges, "VA", strict=True):
             if not math.isclose(now, prepared, rel_tol=1e-3) and not math.isnan(prepared):
                 self.parent.lost_step()
@@ -305,3 +303,4 @@ class SourceMeterChannel(QcodesChannel):
                     f"is in the range {now:g} {unit}; {prepared:g} {unit} was prepared.",
                     "It was changed or reset: prepare the measurement again.",
                 )
+        return found

@@ -91,18 +91,21 @@ class KeithleyDMM6500(Multimeter, Keithley6500):
         # In step with the mains less than a cycle would always be the same part of it.
         self.apply(f"{at}:LINE:SYNC", cycles >= 1)
         self.apply(f"{at}:AZER", True)
-        self.apply(f"{at}:REL:STAT", False)
         self.apply(f"{at}:DEL:AUTO", True)
-        self.apply(f":CALC:{function}:MATH:STAT", False)
         if unit == "V":
             self.choose(f"{at}:INP", "AUTO")
-            self.choose(f"{at}:UNIT", "VOLT")
+        self.apply_together({query[:-1]: value for query, value in self._changing(unit).items()})
         self._choose_answer()
         self._beside = (
-            ":SENS:FUNC?", f"{at}:RANG?", f"{at}:RANG:AUTO?", f"{at}:REL:STAT?", f"{at}:AVER?", ":SENS:COUN?",
-            ":ROUT:TERM?",
+            ":SENS:FUNC?", f"{at}:RANG?", f"{at}:RANG:AUTO?", f"{at}:AVER?", ":SENS:COUN?", ":ROUT:TERM?",
+            ":FORM:ASC:PREC?", *self._changing(unit), *((f"{at}:INP?",) if unit == "V" else ()),
         )  # fmt: skip
         self._duration = averages * (2 * (cycles + 1) / mains + OVERHEAD)
+
+    def _changing(self, unit: Literal["A", "V"]) -> dict[str, float | str]:
+        function = self.sensed[unit]
+        found: dict[str, float | str] = {f":SENS:{function}:REL:STAT?": 0, f":CALC:{function}:MATH:STAT?": 0}
+        return found | ({f":SENS:{function}:UNIT?": "VOLT"} if unit == "V" else {})
 
     def _check_idle(self) -> None:
         """Whether the trigger model has ended: a scan, or readings on an external trigger."""

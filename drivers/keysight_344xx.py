@@ -56,15 +56,21 @@ class Truevolt(Multimeter):
         cycles, samples = self._cycles(integration_time, mains)
         self._choose_integration(at, cycles, mains)
         self.apply(f"{at}:ZERO:AUTO", True)
-        self.apply(f"{at}:NULL:STAT", False)
+        for query in self._changing(unit):
+            self.apply(query[:-1], False)
         if unit == "V":
             self.apply(f"{at}:IMP:AUTO", True)
         self._choose_trigger(samples)
         self._samples = samples
         self._beside = (
-            ":SENS:FUNC?", f"{at}:RANG?", f"{at}:RANG:AUTO?", f"{at}:NULL:STAT?", ":SAMP:COUN?", ":ROUT:TERM?",
+            ":SENS:FUNC?", f"{at}:RANG?", f"{at}:RANG:AUTO?", ":SAMP:COUN?", ":ROUT:TERM?", *self._changing(unit),
+            *((f"{at}:IMP:AUTO?",) if unit == "V" else ()),
         )  # fmt: skip
         self._duration = samples * (2 * cycles / mains + OVERHEAD)
+
+    def _changing(self, unit: Literal["A", "V"]) -> dict[str, float | str]:
+        found: dict[str, float | str] = {f":SENS:{self.sensed[unit]}:DC:NULL:STAT?": 0, ":CALC:SCAL:STAT?": 0}
+        return found | ({":CALC:SMO:STAT?": 0} if self.has_aperture else {})
 
     def _end_earlier(self, at: str) -> None:
         """End what runs or waits, and a secondary measurement, which some firmware does not have."""
@@ -107,13 +113,11 @@ class Truevolt(Multimeter):
             self.require(f"{at}:APER:ENAB?", float(cycles not in self.NPLC_list))
 
     def _choose_trigger(self, samples: int) -> None:
-        """Readings at once, as text, `samples` for each READ?, without math."""
-        self.apply(":CALC:SCAL:STAT", False)
+        """Readings at once, as text, `samples` for each READ?."""
         self.choose(":TRIG:SOUR", "IMM")
         self.apply(":TRIG:COUN", 1)
         self.apply(":TRIG:DEL:AUTO", True)
         if self.has_aperture:
-            self.apply(":CALC:SMO:STAT", False)
             self.choose(":SAMP:SOUR", "IMM")
         if self.has_DIG:
             self.apply(":SAMP:COUN:PRET", 0)

@@ -183,23 +183,28 @@ class KeysightB29xx(ScpiSourceMeter):
             If voltage or current is beyond its range.
         ReadingError
             If a protection has switched the output off.
+        SettingError
+            If an offset or math is on, or its range is another, since it was prepared.
 
         """
         return self.again(self._asked_reading)
 
     def _asked_reading(self) -> SourceReading:
         # Without the first command a reading would switch on an output that is off, after a reset.
-        query = f":OUTP{self._channel}:ON:AUTO OFF;:READ? (@{self._channel})"
+        query = f":OUTP{self._channel}:ON:AUTO OFF;:READ:ARR? (@{self._channel})"
+        calc, sense = f":CALC{self._channel}", f":SENS{self._channel}:CURR"
+        settings = (f"{calc}:OFFS:STAT?", f"{calc}:MATH:STAT?", f"{sense}:RANG?", f"{sense}:RANG:AUTO?")
+        beside = tuple(setting for setting in settings if setting in self._confirmed)
         with self.waiting(2 * self._seconds + 1 if math.isfinite(self._seconds) else 0.0):
-            found = self.ask_reading(query, 3 * self._readings)
+            found = self.ask_reading(query, 3 * self._readings, beside)
         rows = [found[at : at + 3] for at in range(0, len(found), 3)]
         voltages, currents = [], []
         for voltage, current, status in rows:
             if not (status.is_integer() and 0 <= status < LARGEST_STATUS):
                 raise self.unexpected(f"{voltage:g},{current:g},{status:g}", query, "voltage, current and a status")
             self._check_status(int(status), voltage)
-            voltages.append(self.measured(voltage, "voltage (:READ?)"))
-            currents.append(self.measured(current, "current (:READ?)"))
+            voltages.append(self.measured(voltage, "voltage (:READ:ARR?)"))
+            currents.append(self.measured(current, "current (:READ:ARR?)"))
             if abs(voltage) > READABLE * self._ranges[0] or abs(current) > READABLE * self._ranges[1]:
                 raise self.unexpected(
                     f"{voltage:g},{current:g}", query, f"at most {self._ranges[0]:g} (V) and {self._ranges[1]:g} (A)"

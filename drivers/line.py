@@ -255,10 +255,7 @@ class InstrumentLine(VisaInstrument):
         return answer
 
     def _line(self) -> str:
-        """One line of an answer, without its terminator.
-
-        PyVISA's own `read` has no bound, and returns a line without its terminator with a warning only.
-        """
+        """One line of an answer, without its terminator; PyVISA's own has no bound and need not have one."""
         handle = self.visa_handle
         line = read_in_time(handle, self._longest_answer, line=True).decode("ascii")
         terminator = handle.read_termination or ""
@@ -396,5 +393,7 @@ class InstrumentLine(VisaInstrument):
 
 def _told(error: Exception) -> str:
     """What an exception says, without a full stop; with its class where that is not PyVISA's."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"{error.object[:40]!r} is no text: another program may have chosen a binary format"
     said = str(error).rstrip(".")
     return said if isinstance(error, pyvisa.Error) and said else f"{type(error).__name__}: {said}".rstrip(": ")

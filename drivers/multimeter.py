@@ -113,6 +113,15 @@ class Multimeter(UnchangedOpening):
         self._unit, self._range = unit, chosen
 
     @abstractmethod
+    def _changing(self, unit: Literal["A", "V"]) -> dict[str, float | str]:
+        """Query of each setting that changes the number of a reading → what `prepare_reading` makes of it."""
+
+    def set_otherwise(self, unit: Literal["A", "V"]) -> list[str]:
+        """What changes the number of a reading, and `prepare_reading` would change (`capabilities.TellsSettings`)."""
+        function = self.differing({":SENS:FUNC?": self.sensed[unit]})
+        return function or self.differing(self._changing(unit))
+
+    @abstractmethod
     def _set_up(self, unit: Literal["A", "V"], chosen: float, integration_time: float) -> None:
         """Set everything for a range (V or A); sets what is asked `_beside` a reading, and its `_duration` (s)."""
 

@@ -8,9 +8,10 @@
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drivers.answers import is_choice, measured, number, numbers, register
+from drivers.answers import is_choice, is_same, measured, numbers, register
 from drivers.errors import OverloadError, RejectedCommandError, SettingError
 from drivers.line import InstrumentLine
 
@@ -50,10 +51,24 @@ class CheckedInstrument(InstrumentLine):
         """Query one number; see `ask_numbers`."""
         return self.ask_numbers(cmd, 1)[0]
 
-    def ask_reading(self, cmd: str, count: int = 1) -> list[float]:
-        """As `ask_numbers`, for a measurement: the answer to the query before is never taken for it."""
-        self.distinguish(lambda answer: numbers(answer, count) is not None)
-        return self.ask_numbers(cmd, count)
+    def ask_reading(self, cmd: str, count: int = 1, beside: tuple[str, ...] = ()) -> list[float]:
+        """As `ask_numbers`, for a measurement: the answer to the query before is never taken for it.
+
+        The settings that `beside` queries are read in the same message, and compared with those that were confirmed.
+
+        Raises
+        ------
+        SettingError
+            If one of them is another.
+
+        """
+        self.distinguish(lambda answer: _first_numbers(answer.split(";"), count, len(beside)) is not None)
+        answers = self.ask_each((cmd, *beside))
+        self.require_as_confirmed(beside, answers[1:], "beside a reading")
+        found = _first_numbers(answers, count, len(beside))
+        if found is None:
+            raise self.unexpected(answers[0], cmd, f"{count} number(s)")
+        return found
 
     def ask_within(self, cmd: str, low: float, high: float) -> float:
         """Query a number from `low` to `high`.
@@ -167,6 +182,23 @@ class CheckedInstrument(InstrumentLine):
             raise self.refused(query, answer.strip()[:80], value)
         self._confirmed[query] = value
 
+    def apply_together(self, settings: Mapping[str, float | str]) -> None:
+        """As `apply` and `choose`, for several settings (header → value): all in one message, read back in another.
+
+        Raises
+        ------
+        SettingError
+            If the instrument has another value.
+
+        """
+        texts = {command: value if isinstance(value, str) else _text(value) for command, value in settings.items()}
+        self.write(";".join(f"{command} {text}" for command, text in texts.items()))
+        queries = tuple(f"{command}?" for command in settings)
+        for query, value, answer in zip(queries, settings.values(), self.ask_each(queries), strict=True):
+            if not is_same(answer, value):
+                raise self.refused(query, answer.strip()[:80], texts[query[:-1]])
+            self._confirmed[query] = value
+
     def require_unchanged(self, when: str) -> None:
         """Read all settings again in one message and compare them with those that `prepare` has confirmed.
 
@@ -193,8 +225,7 @@ class CheckedInstrument(InstrumentLine):
         """Compare `answers` to `queries` with the settings that were confirmed, as `require_unchanged` does."""
         for query, answer in zip(queries, answers, strict=True):
             known = self._confirmed[query]
-            same = is_choice(answer, known) if isinstance(known, str) else number(answer) == known
-            if not same:
+            if not is_same(answer, known):
                 self.lost_step()
                 shown = known if isinstance(known, str) else f"{known:.10g}"
                 raise SettingError(
@@ -202,6 +233,15 @@ class CheckedInstrument(InstrumentLine):
                     f"{query} reads {answer.strip()[:80]} {when}; {shown} was confirmed before.",
                     "The instrument was changed or reset, or an answer was late: prepare the measurement again.",
                 )
+
+    def differing(self, wanted: Mapping[str, float | str]) -> list[str]:
+        """Read settings (query → value) in one message; a phrase for each that is another than `wanted`."""
+        answers = self.again(lambda: self.ask_each(tuple(wanted)))
+        return [
+            f"{query} reads {answer.strip()[:80]}, not {value if isinstance(value, str) else f'{value:g}'}"
+            for (query, value), answer in zip(wanted.items(), answers, strict=True)
+            if not is_same(answer, value)
+        ]
 
     def refused(self, query: str, found: str, requested: str) -> SettingError:
         """The error of a setting that reads back differently, with an entry of the instrument's error queue."""
@@ -259,6 +299,11 @@ class CheckedInstrument(InstrumentLine):
         while len(entries) < MOST_ERRORS and (entry := self.next_error()) is not None:
             entries.append(entry)
         return entries
+
+
+def _first_numbers(answers: Sequence[str], count: int, others: int) -> list[float] | None:
+    """The `count` numbers that the first of `answers` is; None if it is anything else, or not followed by `others`."""
+    return numbers(answers[0], count) if len(answers) == 1 + others else None
 
 
 def _text(value: Any) -> str:

@@ -94,6 +94,15 @@ class SR830(StanfordLockIn, QcodesSR830):
         self.apply("SLVL", round(amplitude, 3), tolerance=1.1e-3)
         self._finish(frequency, sensitivity)
 
+    def ask_each(self, queries: tuple[str, ...]) -> tuple[str, ...]:
+        """Send several queries in one message; each answer is a line of its own (manual, 5-2)."""
+        message = ";".join(queries)
+        answers = [self.ask(message)]
+        for _ in queries[1:]:
+            answers.append(self.receive_line(message))
+            self._last_answer = answers[-1]
+        return tuple(answers)
+
     def _show_unchanged(self, quantity: int) -> None:
         """Switch offset and expand of X, Y or R (1 to 3) off."""
         self.write(f"OEXP {quantity},0,0")

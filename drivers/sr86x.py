@@ -12,6 +12,7 @@ From the operation manuals (SR865A rev. 2.07 and 2.11, SR865 rev. 1.26, SR860 re
 - The advanced filters (`ADVFILT`, a Gaussian or a linear-phase filter in place of RC stages) settle otherwise, and the
   synchronous filter overloads with the sensitivity: both are off.
 - Offset, expand and ratio change CH1, CH2 and the displays (of offsets it is not known whether also `SNAP?`): all off.
+- Answers to several queries in one message come in one line, separated by semicolons (manual, "Command Syntax").
 - By USB the first query after opening may time out, and its answer comes before the next one: see `ask`.
 - Firmware of 2018 and before (SR865 v1.18) lacks the capture commands that QCoDeS's driver needs (QCoDeS pull request
   1112).
@@ -50,6 +51,7 @@ class SR86x(StanfordLockIn, QcodesSR86x):
     first_auxiliary = 0
     overloads: ClassVar = {1: "CH1 scale", 2: "CH2 scale", 16: "input range", 64: "synchronous filter"}
     time_constants = TIME_CONSTANTS
+    beside = ("IVMD?", "SOFF?", "COFA? 0", "COFA? 1", *StanfordLockIn.beside)
     # The numbers are not limited by the scale, and a signal may pass it between two queries.
     largest_reading = 10.0
 
@@ -119,6 +121,10 @@ class SR86x(StanfordLockIn, QcodesSR86x):
         self.apply("SCAL", scale)
         self.apply("SLVL", amplitude, tolerance=max(1e-3 * amplitude, 1e-9))
         self._finish(frequency, sensitivity)
+
+    def set_otherwise(self, unit: str) -> list[str]:
+        """As of every lock-in; a current input, too."""
+        return super().set_otherwise(unit) + self.differing({"IVMD?": 0})
 
     def _require_idle_output(self) -> None:
         """Refuse a sine output with a direct level, or one that is scanned: nothing here may make it jump."""

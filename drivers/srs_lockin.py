@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from drivers.answers import register
+from drivers.answers import number, register
 from drivers.errors import OverloadError, ReadingError, SettingError
 from drivers.scpi import CheckedInstrument
 
@@ -53,6 +53,9 @@ class StanfordLockIn(CheckedInstrument):
     """Time constants (s), from number 0 of `OFLT`."""
     largest_reading: ClassVar[float]
     """Largest X or Y that is possible, in full scales."""
+
+    beside: ClassVar[tuple[str, ...]] = ("PHAS?", "HARM?", "ISRC?", "OFLT?", "OFSL?", "SLVL?")
+    """Queries of the settings that each reading confirms."""
 
     UNLOCKED: ClassVar[int] = 8
 
@@ -136,6 +139,18 @@ class StanfordLockIn(CheckedInstrument):
                 "It was changed at the front panel, by another program or by a reset: prepare the measurement again.",
             )
 
+    def _confirm_beside(self) -> None:
+        """Compare the settings `beside` a reading, which are asked in one message, with what was confirmed."""
+        for query, answer in zip(self.beside, self.ask_each(self.beside), strict=True):
+            if number(answer) != self._confirmed[query]:
+                self.lost_step()
+                self._confirm(query)
+
+    def set_otherwise(self, unit: str) -> list[str]:
+        """What makes another amplitude than that of the signal (`drivers.capabilities.TellsSettings`)."""
+        del unit
+        return self.differing({"HARM?": 1, "ISRC?": int(self._differential)})
+
     # --- readings ----------------------------------------------------------------------------------------------------
 
     def settling_time(self) -> float:
@@ -160,7 +175,7 @@ class StanfordLockIn(CheckedInstrument):
         ReadingError
             If the reference is not locked.
         SettingError
-            If the instrument was switched off and on, reset or changed at its front panel since `prepare`.
+            If the instrument was switched off and on, reset or changed since `prepare`.
 
         """
         return self.again(self._read)
@@ -173,7 +188,7 @@ class StanfordLockIn(CheckedInstrument):
         status = self.ask_register("LIAS?")
         if not math.isnan(self._frequency):
             self._check_events()
-            self._confirm("SLVL?")
+            self._confirm_beside()
             if not math.isclose(frequency, self._frequency, rel_tol=SAME_FREQUENCY):
                 self._confirm("FREQ?")
                 raise self.unexpected(f"{frequency:g}", query, f"{self._frequency:g} (Hz) as the last number")
@@ -222,8 +237,8 @@ class StanfordLockIn(CheckedInstrument):
 
 def step_of(what: str, unit: str, value: float, steps: tuple[float, ...]) -> int:
     """Return the number of the step equal to `value`; ValueError if there is none."""
-    for number, step in enumerate(steps):
+    for at, step in enumerate(steps):
         if math.isclose(step, value, rel_tol=1e-6):
-            return number
+            return at
     allowed = ", ".join(f"{step:g}" for step in steps)
     raise ValueError(f"has no {what} of {value:g} {unit}; it has {allowed} {unit}")

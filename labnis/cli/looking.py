@@ -106,7 +106,8 @@ def log(
     warnings = [(name, text) for name, fit in fits.items() for text in fit.warnings]
     if not events:
         calm = "nothing happened: " if done and not warnings else ""
-        say(f"{path}: {calm}no interlock, fault or pause{'' if warnings else ', no warning'}")
+        quiet = ", no warning" if done and not warnings else ""
+        say(f"{path}: {calm}no interlock, fault or pause{quiet}")
     for event in events:
         details = f"  {listed(dict(event.details))}" if event.details else ""
         times = f"  ({event.count} times until {event.last.astimezone():%Y-%m-%d %H:%M:%S})" if event.last else ""

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -82,7 +82,7 @@ def refit(  # noqa: PLR0913, PLR0917  # options
     )
     kept = _Kept(folder, ledger_of(config, data), version, new_batch()) if commits else None
     with (
-        _executor(len(paths), cluster) as executor,
+        ExitStack() as executors,
         Progress(console=console_of(sys.stderr), disable=len(paths) == 1) as progress,
     ):
         task = progress.add_task("runs", total=len(paths))
@@ -97,7 +97,10 @@ def refit(  # noqa: PLR0913, PLR0917  # options
             except (LabnisError, LedgerError, StorageError) as error:  # the others are kept
                 lost[one.run_id] = str(error)
 
-        found = refit_all(paths, asked, executor, told)
+        def executor() -> Executor:
+            return executors.enter_context(_executor(len(paths), cluster))
+
+        found = refit_all(paths, asked, executor(), told, executor)
     for sentence in kept_priors(paths, folder):
         say(f"labnis: {sentence}", err=True)
     if as_json:

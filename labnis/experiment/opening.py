@@ -1,5 +1,7 @@
 """From a station file to a session: configuration, data folder, ledger, cooldown, twin, guardian, instruments."""
 
+import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -9,7 +11,7 @@ from labnis.errors import ConfigurationError, InterlockError, RequestError
 from labnis.experiment.calibrations import chosen_priors
 from labnis.experiment.events import Event, Observer, Started, VisaRecord
 from labnis.experiment.session import Session
-from labnis.experiment.twin import twin_of
+from labnis.experiment.twin import truth_file, twin_of
 from labnis.ledger import Ledger
 from labnis.ledger.of_station import own_ledger_of
 from labnis.safety.guardian import Guardian
@@ -20,6 +22,8 @@ from labnis.storage import check_data_root, find_run
 from sim_instruments import Twin, load_truth
 
 __all__ = ["cooldown_for", "open_session"]
+
+logger = logging.getLogger(__name__)
 
 DRY_RUN_COOLDOWN = "dry-run"
 
@@ -85,6 +89,8 @@ def open_session(  # noqa: PLR0913  # all but the first are optional
     stop = StopRequest()
     with ExitStack() as signals, ExitStack() as stack:
         simulated = stack.enter_context(twin_of(config, twin, seed)) if dry_run else None
+        if dry_run:
+            _warn_of_another_island(config, truth_file(config, twin))
         ledger = own_ledger_of(config, Path(data) if data is not None else None)
         cooldown = cooldown_for(ledger, dry_run=dry_run, where="" if data is None else f" --data {data}")
         wiring, device = config.wiring_record(), config.device.name
@@ -127,6 +133,17 @@ class _LogOfGuardian:
     def __call__(self, event: Event) -> None:
         if isinstance(event, Started):
             self._guardian.log_to(event.path.with_suffix(".log"))
+
+
+def _warn_of_another_island(config: StationConfig, truth: Path) -> None:
+    """Say where the station file states another volume of the island than the truth file: only W/K⁵ are measured."""
+    stated, true = config.device.island, load_truth(truth).island.volume
+    if stated is not None and true is not None and not math.isclose(stated.volume, true, rel_tol=1e-3):
+        logger.warning(
+            "%s states an island of %g m³, and that of the truth file %s has %g m³: electron_phonon is that per stated "
+            "volume, and the truth beside it is not",
+            config.path, stated.volume, truth, true,
+        )  # fmt: skip
 
 
 def _simulated_device(device: Device, truth: Path) -> Device:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -34,6 +35,8 @@ from labnis.storage import (
 __all__ = ["Asked", "Refitted", "commit", "kept_priors", "local_processes", "refit_all"]
 
 _DIGEST = "refitted_from"
+# How often a run is fitted again whose process was killed.
+_TRIES = 2
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,11 @@ class Refitted:
 
 
 def refit_all(
-    paths: Sequence[Path], asked: Asked, executor: Executor, told: Callable[[Refitted], None] = lambda one: None
+    paths: Sequence[Path],
+    asked: Asked,
+    executor: Executor,
+    told: Callable[[Refitted], None] = lambda one: None,
+    renewed: Callable[[], Executor] | None = None,
 ) -> list[Refitted]:
     """Fit the runs at `paths` again; nothing is written.
 
@@ -121,6 +128,9 @@ def refit_all(
         Where: processes of this machine (`local_processes`), or a cluster.
     told
         Called with each one as it ends.
+    renewed
+        Makes another executor in place of one that broke, as processes do of which one was killed; runs that were lost
+        with it are fitted again, twice at most. Without, they have failed.
 
     Returns
     -------
@@ -136,27 +146,39 @@ def refit_all(
     }
     found: dict[Path, Refitted] = {}
     running: dict[Future[Refitted], Path] = {}
-    waiting = list(known)
+    waiting, broken = list(known), False
+    tries: Counter[Path] = Counter()
     while waiting or running:
+        if broken and not running and renewed is not None:
+            executor, broken = renewed(), False
         # What waits for itself, as no honest run does, is fitted with the priors of its file.
         ready = [path for path in waiting if set(needed[path].values()) <= found.keys()] or waiting * (not running)
-        for path in ready:
+        for path in () if broken else ready:
             made = {name: found[at].newest.get(name) for name, at in needed[path].items() if at in found}
             priors = {name: fit for name, fit in made.items() if fit is not None}
-            try:
-                running[executor.submit(_refitted, path, asked, priors)] = path
-            except BrokenExecutor as error:  # a worker was killed, and with it the pool
-                found[path] = _failed(path, known[path], error)
-                told(found[path])
-        waiting = [path for path in waiting if path not in ready]
-        if not running:
-            continue
+            running[_submitted(executor, path, asked, priors)] = path
+            waiting.remove(path)
         done = next(as_completed(running))
         path = running.pop(done)
+        killed = not done.cancelled() and isinstance(done.exception(), BrokenExecutor)
+        if killed and renewed is not None and tries[path] < _TRIES:
+            tries[path] += 1
+            waiting, broken = [*waiting, path], True
+            continue
         ended = _result_of(done, path, known[path])
         told(ended)
         found[path] = replace(ended, records={})  # of a thousand runs they would fill the memory
     return [found[path] for path in known]
+
+
+def _submitted(executor: Executor, path: Path, asked: Asked, priors: Mapping[str, FitResult]) -> "Future[Refitted]":
+    """The fit of one run; one that has failed already where the executor broke."""
+    try:
+        return executor.submit(_refitted, path, asked, priors)
+    except BrokenExecutor as error:
+        failed: Future[Refitted] = Future()
+        failed.set_exception(error)
+        return failed
 
 
 def kept_priors(paths: Sequence[Path], data: Path) -> list[str]:

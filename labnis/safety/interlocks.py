@@ -72,7 +72,8 @@ class Interlocks:
     clock
         Time of the experiment.
     stale_after
-        Time (s) after which an unchanged temperature counts as stale, which violates the interlock.
+        Time (s) after which an unchanged temperature counts as stale, which violates the interlock; longer for a
+        thermometer that knows the age of its reading (`drivers.capabilities.DatedThermometer`).
     stages
         While one of them is heated, its window takes the place of `replaced`.
     replaced
@@ -140,18 +141,21 @@ class Interlocks:
             )
             at_once = math.isfinite(value) and not hasattr(player, "temperature")
             return InterlockViolation(interlock, reason, at_once=at_once)
-        if interlock.quantity == "temperature" and self._stale(interlock.role, value):
+        # One that knows how old its reading is, and refuses an old one, may measure other channels meanwhile.
+        allowed = max(self._stale_after, getattr(player, "maximum_age", 0.0))
+        if interlock.quantity == "temperature" and self._unchanged_for(interlock.role, value) > allowed:
             return InterlockViolation(
                 interlock,
-                f"{interlock.watch} reads {value!r} K, unchanged for {self._stale_after:g} s: stale",
+                f"{interlock.watch} reads {value!r} K, unchanged for {allowed:g} s: stale (limits.fridge_stale; a "
+                "thermometer that scans its channels may need a longer one)",
             )
         return None
 
-    def _stale(self, role: str, temperature: float) -> bool:
+    def _unchanged_for(self, role: str, temperature: float) -> float:
         now = self._clock.time()
         if role not in self._last or self._last[role][0] != temperature:
             self._last[role] = (temperature, now)
-        return now - self._last[role][1] > self._stale_after
+        return now - self._last[role][1]
 
 
 def _reading(player: Any, quantity: str) -> float:

@@ -69,8 +69,7 @@ class Quality:
         compliance = isinstance(error, ComplianceError)
         if compliance and self._on_compliance == "stop":
             raise DataQualityError(
-                f"{sentence(error)} The bias is not what was set; labnis.limits.on_compliance is 'stop', "
-                "so the run ends"
+                f"{sentence(error)} labnis.limits.on_compliance is 'stop', so the run ends"
             ) from error
         overload = QualityBit.OVERLOAD if isinstance(error, OverloadError) else QualityBit.FAILED
         self._bits |= QualityBit.COMPLIANCE if compliance else overload

@@ -200,9 +200,12 @@ def _not_opened(
             f"{kind.__module__}.{kind.__name__} cannot be opened as {name}"
             f"{f' at {address}' if address else ''}: {reason}. Correct type, init or parameters, or the class{late}.",
         )
+    # The address of a VISA instrument was opened before.
+    opened = issubclass(kind, VisaInstrument | PymeasureInstrument) and isinstance(error, CommunicationError)
+    silent = f"does not answer as a {kind.__name__}" if opened else "unreachable"
     return config.error(
         ("instruments", name, "address"),
-        f"unreachable: {name} at {address}: {reason}. Check that it is switched on and connected, "
+        f"{silent}: {name} at {address}: {reason}. Check that it is switched on and connected, "
         "that no other program uses it, and that type, address and init are correct.",
     )
 

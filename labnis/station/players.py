@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from drivers.answers import TEMPERATURES
-from drivers.capabilities import RangedMeter
+from drivers.capabilities import RangedMeter, TellsSettings
 from drivers.roles import Clock, Meter
 from drivers.wiring import Wiring
 from labnis.station.amplifier import StatedAmplifier, amplifier_of
@@ -109,8 +109,19 @@ class DeviceMeter:
         if amplifier is not None:
             amplifier.prepare()
         if self._ranged is not None:
-            unit, gain = (self._unit, 1.0) if amplifier is None else ("V", abs(amplifier.gain))
-            self._ranged.prepare_reading(unit=unit, maximum=gain * maximum, integration_time=integration_time)
+            gain = 1.0 if amplifier is None else abs(amplifier.gain)
+            self._ranged.prepare_reading(unit=self._sensed, maximum=gain * maximum, integration_time=integration_time)
+
+    @property
+    def _sensed(self) -> Literal["A", "V"]:
+        """Unit of what the instrument itself reads."""
+        return self._unit if self._amplifier is None else "V"
+
+    def set_otherwise(self) -> list[str]:
+        """What makes other numbers of the instrument's readings until `prepare` sets it, where it tells that."""
+        if self._ranged is None or missing_members(self._ranged, TellsSettings):
+            return []
+        return cast(TellsSettings, self._ranged).set_otherwise(self._sensed)
 
     @property
     def range(self) -> float:
@@ -249,7 +260,7 @@ def lacks(player: Any, missing: list[str], spec: RoleSpec) -> str:
     elif isinstance(spec, MeterSpec | ReadingSpec):
         hint = f"or name {part} parameter (parameter: …)"
     else:
-        hint = f"a {spec.kind} needs a class with these methods, see docs/station.md"
+        hint = f"the kind {spec.kind} needs a class with these methods, see docs/station.md"
     return (
         f"{spec.instrument} is a {kind.__name__}, which cannot play this role: it lacks {', '.join(missing)}; see "
         f"drivers/roles.py for their meaning; {hint}"

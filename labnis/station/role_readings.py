@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
+from drivers.capabilities import TellsSettings
 from drivers.errors import InstrumentError
 from labnis.station.bias.current_source import is_live_current_source
 from labnis.station.opening import OpenStation
+from labnis.station.players import DeviceMeter
+from labnis.station.role_check import missing_members
 
 __all__ = ["RoleReading", "read_roles"]
 
@@ -69,9 +73,19 @@ def _reading(station: OpenStation, role: str) -> RoleReading:
     if role == "current" and station.config.source_reads_current:
         return RoleReading(role, spec.instrument, None, "A", "read by the source while its output is on")
     player = station.roles.get(role)
+    if others := _set_otherwise(player):
+        remark = f"not read, it would be wrong: {', '.join(others)}. A run sets it."
+        return RoleReading(role, spec.instrument, None, "", remark)
     value = player.temperature() if spec.kind == "thermometer" else player.read()
     unit = {"ammeter": "A", "voltmeter": "V", "lockin": "V", "thermometer": "K"}.get(spec.kind)
     return RoleReading(role, spec.instrument, abs(value) if spec.kind == "lockin" else value, unit or player.unit)
+
+
+def _set_otherwise(player: Any) -> list[str]:
+    """What makes other numbers of the readings of a meter or a lock-in, where it tells that."""
+    if isinstance(player, DeviceMeter):
+        return player.set_otherwise()
+    return [] if missing_members(player, TellsSettings) else list(player.set_otherwise("V"))
 
 
 def _of_bias(station: OpenStation) -> RoleReading:

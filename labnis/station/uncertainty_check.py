@@ -126,8 +126,10 @@ def _check_instrument(config: "StationConfig", name: str, own: InstrumentUncerta
     for key in [key for key, value in own if value is not None]:
         if key not in needs:
             used = f"which is used as {', '.join(roles)}" if roles else "which no role uses"
+            others = ", ".join(f"{role}: {spec.instrument}" for role, spec in config.roles.items())
+            unused = "" if roles else f". The roles are {others}; does one of them name another instrument?"
             raise config.error(
-                (*_WHERE, "instruments", name, key), f"has no effect on {name}, {used}; its keys are {allowed}"
+                (*_WHERE, "instruments", name, key), f"has no effect on {name}, {used}; its keys are {allowed}{unused}"
             )
         if needs[key] and not any(getattr(own, part) is not None for part in needs[key].split(" or ")):
             raise config.error((*_WHERE, "instruments", name, key), f"has no effect without {needs[key]} of {name}")

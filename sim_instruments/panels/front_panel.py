@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
+from sim_instruments.panels.block_data import as_text
 from sim_instruments.panels.scpi_values import Call, Kind, ScpiError
 from sim_instruments.world.fridge import World
 from sim_instruments.world.wires import Wires
@@ -218,7 +219,7 @@ class FrontPanel:
         started = self.world.clock.time()
         self.world.clock.sleep(self.bus_latency)
         self.complete_due_operation()
-        for line in message.decode("latin-1").splitlines():
+        for line in as_text(message).splitlines():
             if self._output and line.strip():
                 self.interrupted()
             self._output.extend([response + self.terminator for response in self.execute(line)])

@@ -1,27 +1,29 @@
 """Front panel of a Keithley 2450 source-meter (reference manual 2450-901-01) in its SCPI language.
 
 It sources voltage or current and measures current, voltage or resistance. Sweeps are of voltage only: one of current is
-a settings conflict.
+a settings conflict. Limit tests (`:CALC2`), which change no reading, are not simulated. Assumed: that the measured
+value at the other terminals enters the units OHM and WATT (`:UNIT`, reference manual of the 2461, 6-72).
 """
 
-import math
 from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
 from sim_instruments.panels.front_panel import Setting, command
 from sim_instruments.panels.keithley_buffer import ReadingBuffer, StoredReading
+from sim_instruments.panels.keithley_math import OVERFLOW, calculated, math_settings
 from sim_instruments.panels.keithley_trigger import TriggerPanel
 from sim_instruments.panels.scpi import with_auto
 from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch, Text
-from sim_instruments.world import SourceState, voltage_sourcing
+from sim_instruments.world import SourceState
 
 __all__ = ["Keithley2450Panel"]
 
 SOURCE_RANGES = {"VOLT": (0.02, 0.2, 2.0, 20.0, 200.0), "CURR": tuple(10.0**n for n in range(-8, 1))}
 SENSE_RANGES = {**SOURCE_RANGES, "RES": tuple(2 * 10.0**n for n in range(1, 9))}
 UNITS = {"VOLT": "Volt DC", "CURR": "Amp DC", "RES": "Ohm"}
+# Unit of a function that has others → those in SCPI notation, the default first.
+OTHER_UNITS = {"VOLT": ("VOLT", "OHM", "WATT"), "CURR": ("AMP", "OHM", "WATT")}
 HEADROOM = 1.05  # a range extends 5 % beyond its nominal value
-OVERFLOW = 9.9e37
 # Part of the voltage limit at which a current source counts as limited.
 AT_LIMIT = 0.999
 # 20 mV range: 500 nV steps, and so on (specification, "programming resolution").
@@ -57,6 +59,9 @@ def _sense_settings() -> Iterator[Setting]:
         yield Setting(f"{at}:AVERage:TCONtrol", f"{function} filter type", Choice("REPeat", "MOVing"))
         for user in range(1, 6):
             yield Setting(f"{at}:DELay:USER{user}", f"{function} user delay {user}", Number(0.0, 0.0, 1e4))
+        yield from math_settings(function, header)
+        if function in OTHER_UNITS:
+            yield Setting(f"{at}:UNIT", f"{function} unit", Choice(*OTHER_UNITS[function]))
 
 
 def _source_settings() -> Iterator[Setting]:
@@ -179,14 +184,8 @@ class Keithley2450Panel(TriggerPanel):
     def _drive(self) -> None:
         level, limit, output = self.state["VOLT level"], self.state["VOLT limit"], self.state["output"]
         if self._sources_current and output:
-            level, limit = self._as_voltage_source(self.state["CURR level"], self.state["CURR limit"])
+            level, limit = self.wires.sourcing_current(self.world, self.state["CURR level"], self.state["CURR limit"])
         self._terminals.set_source(level=level, output=output, current_limit=limit)
-
-    def _as_voltage_source(self, current: float, limit: float) -> tuple[float, float]:
-        """Level (V) and current limit (A) that let a `current` (A) flow, at most with the voltage `limit` (V)."""
-        if self.wires.source == "bias":
-            return voltage_sourcing(self.world, current, limit)
-        return math.copysign(limit, current), abs(current)  # nothing is connected
 
     def _at_limit(self, terminals: SourceState) -> bool:
         """Whether the limit acts: of the current, or, of a current source, of the voltage."""
@@ -252,10 +251,12 @@ class Keithley2450Panel(TriggerPanel):
         reading = StoredReading(
             time=self.world.clock.time(),
             source=source if readback else self.state[f"{sourced} level"],
-            value=self._digitise(function, self.state[f"{function} range"], value),
+            value=self._calculated(
+                function, terminals, self._digitise(function, self.state[f"{function} range"], value)
+            ),
             status=8 * (self.state["terminals"] == "FRON"),
             source_status=status,
-            unit=UNITS[function],
+            unit={"OHM": "Ohm", "WATT": "Watt DC"}.get(self.state.get(f"{function} unit", ""), UNITS[function]),
             source_unit=UNITS[sourced],
         )
         buffer.store(reading)
@@ -267,6 +268,17 @@ class Keithley2450Panel(TriggerPanel):
             return OVERFLOW
         step = full_scale * READING_STEP
         return round(value / step) * step
+
+    def _calculated(self, function: str, terminals: SourceState, value: float) -> float:
+        """A reading `value` (V, A or ohm) in the unit of its function, after relative offset and math."""
+        other = terminals.current if function == "VOLT" else terminals.voltage
+        unit = self.state.get(f"{function} unit")
+        if abs(value) < OVERFLOW and unit == "WATT":
+            value *= other
+        elif abs(value) < OVERFLOW and unit == "OHM":
+            over, under = (value, other) if function == "VOLT" else (other, value)
+            value = over / under if under else OVERFLOW
+        return calculated(self.state, function, value)
 
     def _read(self, call: Call, function: str = "") -> str | bytes:
         self.sense_function = function or self.sense_function

@@ -50,10 +50,7 @@ class Keithley2600BPanel(TspPanel):
         # `smub`, or `ChB` of pymeasure.
         named = "smub" if str(self.wires.source_channel).lower().endswith("b") else "smua"
         idle = replace(self.wires, source=None)
-        self.channels = {
-            name: Smu(model, self.world, (self.wires if name == named else idle).terminals(self.world))
-            for name in model.channels
-        }
+        self.channels = {name: Smu(model, self.world, self.wires if name == named else idle) for name in model.channels}
         super().switch_on()
 
     def reset(self) -> None:

@@ -11,8 +11,7 @@ that autozero takes no time; steps of the source and digits of the readings of t
 the delays and the analog filter (stored, without effect), contact check, calibration. Sweeps of the trigger model are
 in `keithley_2600b_trigger`.
 
-The simulated line is driven by voltage only: what a current source drives does not reach the device, and it reads its
-own level at 0 V.
+A source of current drives the device up to its limit of the voltage; sweeps of currents are not simulated.
 """
 
 import math
@@ -25,14 +24,16 @@ from sim_instruments.panels.keithley_2600b_trigger import SourceSweep
 from sim_instruments.panels.tsp_parts import Attribute, Part, ReadingBuffer, rejection
 from sim_instruments.panels.tsp_values import Steps, Value, instant
 from sim_instruments.world.fridge import SourceState, World
-from sim_instruments.world.wires import SourceTerminals
+from sim_instruments.world.wires import Wires
 
 __all__ = ["Model", "Smu"]
 
 HEADROOM, READABLE, OVERRANGE = 1.01, 1.02, 9.91e37
 # Digits of a reading as parts of the range, and of a source level: of the 6 V range as of the 1 V range (SPEC-2602B).
 READING_STEP, SOURCE_STEP = 1e-6, {6.0: 50e-6}
-CURRENT_LIMIT, OVERFLOW, BUFFER = 2, 128, 256
+VOLTAGE_LIMIT, CURRENT_LIMIT, OVERFLOW, BUFFER = 1, 2, 128, 256
+# Part of the limit at which a source of current counts as limited.
+AT_LIMIT = 0.999
 DC_CURRENT, DC_VOLTAGE, HIGH_Z = 0.0, 1.0, 2.0
 REPEATING = 1.0
 SWITCH, THREE = (0.0, 1.0), (0.0, 1.0, 2.0)
@@ -158,8 +159,8 @@ class Smu:
         Of the instrument.
     world
         The simulated fridge.
-    terminals
-        What it drives.
+    wires
+        What it is connected to.
 
     Attributes
     ----------
@@ -170,8 +171,9 @@ class Smu:
 
     """
 
-    def __init__(self, model: Model, world: World, terminals: SourceTerminals) -> None:
-        self._model, self._world, self._terminals = model, world, terminals
+    def __init__(self, model: Model, world: World, wires: Wires) -> None:
+        self._model, self._world, self._wires = model, world, wires
+        self._terminals = wires.terminals(world)
         self._quantities = quantities(model)
         self.buffers = (ReadingBuffer(), ReadingBuffer())
         self.sweep = SourceSweep(world.clock, self._pace, self._drive)
@@ -191,7 +193,8 @@ class Smu:
     def condition(self) -> float:
         """The condition register; its limit bit is that of the last measurement."""
         stored = any(buffer.readings for buffer in self.buffers)
-        return float(CURRENT_LIMIT * self._limited + OVERFLOW * self._overflowed + BUFFER * stored)
+        limit = CURRENT_LIMIT if self._sourced == "v" else VOLTAGE_LIMIT
+        return float(limit * self._limited + OVERFLOW * self._overflowed + BUFFER * stored)
 
     def part(self) -> Part:
         """It as scripts see it."""
@@ -292,11 +295,12 @@ class Smu:
     def _drive(self) -> None:
         level = self.state["source.levelv"] if self.sweep.level is None else self.sweep.level
         step = SOURCE_STEP.get(self.state["source.rangev"], 5e-5 * self.state["source.rangev"])
-        self._terminals.set_source(
-            level=round(level / step) * step,
-            output=self._on and self._sourced == "v",
-            current_limit=self.state["source.limiti"],
-        )
+        level, limit = round(level / step) * step, self.state["source.limiti"]
+        if self._on and self._sourced == "i":
+            step = 5e-5 * self.state["source.rangei"]
+            current = round(self.state["source.leveli"] / step) * step
+            level, limit = self._wires.sourcing_current(self._world, current, self.state["source.limitv"])
+        self._terminals.set_source(level=level, output=self._on, current_limit=limit)
 
     def _compliance(self) -> bool:
         self._state(1 / self._world.wiring.line_frequency)
@@ -305,12 +309,12 @@ class Smu:
     # --- readings -----------------------------------------------------------------------------------------------------
 
     def _state(self, duration: float) -> SourceState:
-        if self._on and self._sourced == "i":
-            self._limited = False
-            return SourceState(0.0, self.state["source.leveli"], limited=False)
-        ranges = self.state["source.rangev"], self.state["measure.rangei"]
+        ranges = self._shown("measure.rangev"), self._shown("measure.rangei")
         found = self._terminals.source_state(duration, *ranges)
-        self._limited = self._on and found.limited
+        limited = found.limited
+        if self._sourced == "i":
+            limited = abs(found.voltage) >= AT_LIMIT * self.state["source.limitv"]
+        self._limited = self._on and limited
         return found
 
     def _measuring(self, function: str) -> Callable[[Sequence[Value]], Steps]:

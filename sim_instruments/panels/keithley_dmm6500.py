@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 from sim_instruments.panels.front_panel import Setting, command
 from sim_instruments.panels.keithley_buffer import BufferPanel, ReadingBuffer, StoredReading
+from sim_instruments.panels.keithley_math import calculated, math_settings
 from sim_instruments.panels.multimeter_input import OVERFLOW, metered_input, named_function
 from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch, Text
 
@@ -67,20 +68,13 @@ def _sense_settings() -> Iterator[Setting]:
             yield Setting(f"{at}:NPLCycles", f"{function} nplc", Number(1.0, 5e-4, 15.0))
             yield Setting(f"{at}:AZERo[:STATe]", f"{function} autozero", Switch(True))
             yield Setting(f"{at}:LINE:SYNC", f"{function} in step", Switch(False))
-        yield Setting(f"{at}:RELative", f"{function} relative value", Number(0.0, -1e8, 1e8))
-        yield Setting(f"{at}:RELative:STATe", f"{function} relative", Switch(False))
         yield Setting(f"{at}:AVERage[:STATe]", f"{function} filter", Switch(False))
         yield Setting(f"{at}:AVERage:COUNt", f"{function} filter count", Integer(10, 1, 100))
         yield Setting(f"{at}:AVERage:TCONtrol", f"{function} filter type", Choice("REPeat", "MOVing", "HYBRid"))
         yield Setting(f"{at}:AVERage:WINDow", f"{function} filter window", Number(0.0, 0.0, 10.0))
         yield Setting(f"{at}:DELay:AUTO", f"{function} delay auto", Switch(True))
         yield Setting(f":DISPlay:{header}:DIGits", f"{function} digits", Integer(6, 3, 6))
-        at = f":CALCulate<n>:{header}:MATH"
-        yield Setting(f"{at}:STATe", f"{function} math", Switch(False))
-        yield Setting(f"{at}:FORMat", f"{function} math kind", Choice("PERCent", "MXB", "RECiprocal"))
-        yield Setting(f"{at}:MBFactor", f"{function} math b", Number(0.0, -1e12, 1e12))
-        yield Setting(f"{at}:MMFactor", f"{function} math m", Number(1.0, -1e12, 1e12))
-        yield Setting(f"{at}:PERCent", f"{function} math reference", Number(1.0, -1e12, 1e12))
+        yield from math_settings(function, header)
     for header in ("VOLTage:AC", "CURRent:AC"):
         yield Setting(f"[:SENSe<n>]:{header}:DETector:BANDwidth", f"{header} band", Number(3.0, 3.0, 300.0))
 
@@ -340,16 +334,7 @@ class KeithleyDMM6500Panel(BufferPanel):
             watts = 1e-3 * self.state["dBm reference"]
             reference = self.state["dB reference"] if self.state["unit"] == "DB" else math.sqrt(watts)
             value = 20 * math.log10(max(abs(value), 1e-12) / reference)
-        if self.state[f"{function} relative"]:
-            value -= self.state[f"{function} relative value"]
-        if not self.state[f"{function} math"]:
-            return value
-        if self.state[f"{function} math kind"] == "MXB":
-            return float(self.state[f"{function} math m"] * value + self.state[f"{function} math b"])
-        if self.state[f"{function} math kind"] == "REC":
-            return float(1 / value) if value else OVERFLOW
-        reference = self.state[f"{function} math reference"]
-        return float((value - reference) / reference * 100)
+        return calculated(self.state, function, value)
 
     def measure(self, buffer: ReadingBuffer) -> StoredReading:
         """Take one reading now."""

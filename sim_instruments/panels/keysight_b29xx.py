@@ -1,107 +1,79 @@
 """Front panel of a Keysight B2912A source-meter with two channels (SCPI command reference B2910-90030, edition 2).
 
-One channel is across the bias line. It also answers the driver of the B2962A, which has the same commands. Current
-sourcing can be set up but not switched on. Assumed: what the manual does not say of error numbers, the steps of levels,
-not-a-number as the reading with the output off, and that an offset is subtracted from every current.
+One channel is across the bias line. It also answers the driver of the B2962A, which has the same commands. Assumed:
+what the manual does not say of error numbers, the steps of levels, not-a-number as the reading with the output off,
+that an offset is subtracted from every current, and that the low terminal may be switched at any time. Triggers come
+by themselves or from the timer; one from elsewhere is taken to be there at once, and a measurement ends before the next
+message is executed. Not simulated: infinite counts, limit tests, mathematics, the digital port and program memory.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from sim_instruments.panels.channel_settings import ChannelSetting, channels_of
-from sim_instruments.panels.front_panel import Setting, command
-from sim_instruments.panels.scpi import ScpiPanel
-from sim_instruments.panels.scpi_values import (
-    Call,
-    Choice,
-    Integer,
-    Kind,
-    Number,
-    ScpiError,
-    Switch,
-    find_mnemonic,
-    short_form,
+from sim_instruments.panels.channel_settings import channels_of
+from sim_instruments.panels.front_panel import Handler, Setting, command
+from sim_instruments.panels.keysight_b29xx_data import NOT_A_NUMBER, KeysightB29xxData, Reading
+from sim_instruments.panels.keysight_b29xx_settings import (
+    CHANNELS,
+    HEADROOM,
+    STEP,
+    WORDS,
+    each,
+    of_layer,
+    of_quantity,
 )
+from sim_instruments.panels.keysight_b29xx_sweeps import KeysightB29xxSweeps, enclosing
+from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch
 
 __all__ = ["KeysightB29xxPanel"]
 
-CHANNELS = (1, 2)
-RANGES = {"VOLT": (0.2, 2.0, 20.0, 200.0), "CURR": (*(10.0**n for n in range(-8, 1)), 1.5, 3.0)}
-LARGEST = {"VOLT": 210.0, "CURR": 3.03}
-HEADROOM = {"VOLT": 1.05, "CURR": 1.06}
-# Steps of levels and of readings, per range (6½ digits).
-STEP = 5e-7
-NOT_A_NUMBER, INFINITY = 9.91e37, 9.9e37
+INFINITY = 9.9e37
 COMPLIANCE, OVERFLOW = 2, 1 << 13
-ELEMENTS = ("VOLTage", "CURRent", "RESistance", "TIME", "STATus", "SOURce")
-TRIGGERS = ("AINT", "BUS", "TIMer", "INT1", "INT2", "LAN", *(f"EXT{n}" for n in range(1, 15)))
-WORDS = {"VOLT": "VOLTage", "CURR": "CURRent"}
+# Part of the compliance at which a source of current counts as limited.
+AT_LIMIT = 0.999
 
 
-def _each(header: str, name: str, kind: Kind) -> ChannelSetting:
-    return ChannelSetting(header, name, kind, CHANNELS)
-
-
-def _of_quantity(short: str) -> tuple[ChannelSetting, ...]:
-    """Settings of the source and of the measurement of voltage or current."""
-    word, most = WORDS[short], LARGEST[short]
-    dc = "[:DC]"
-    compliance = 100e-6 if short == "CURR" else 2.0
-    return (
-        _each(f"[:SOURce<n>]:{word}[:LEVel][:IMMediate][:AMPLitude]", f"{short} level", Number(0.0, -most, most)),
-        _each(f"[:SOURce<n>]:{word}[:LEVel]:TRIGgered[:AMPLitude]", f"{short} triggered", Number(0.0, -most, most)),
-        _each(f"[:SOURce<n>]:{word}:MODE", f"{short} mode", Choice("FIXed", "SWEep", "LIST")),
-        _each(f"[:SOURce<n>]:{word}:RANGe", f"{short} range", Number(RANGES[short][0], -most, most)),
-        _each(f"[:SOURce<n>]:{word}:RANGe:AUTO", f"{short} range auto", Switch(True)),
-        _each(f":SENSe<n>:{word}{dc}:PROTection[:LEVel][:BOTH]", f"{short} limit", Number(compliance, 0.0, most)),
-        _each(f":SENSe<n>:{word}{dc}:RANGe[:UPPer]", f"{short} sense", Number(RANGES[short][2], -most, most)),
-        _each(f":SENSe<n>:{word}{dc}:RANGe:AUTO", f"{short} sense auto", Switch(True)),
-    )
-
-
-def _of_layer(layer: str) -> tuple[ChannelSetting, ...]:
-    short = layer.lower()
-    return (
-        _each(f":{layer}<n>:ACQuire:SOURce[:SIGNal]", f"{short} source", Choice(*TRIGGERS)),
-        _each(f":{layer}<n>:ACQuire:DELay", f"{short} delay", Number(0.0, 0.0, 1e5)),
-        _each(f":{layer}<n>:ACQuire:COUNt", f"{short} count", Integer(1, 1, 100_000)),
-    )
-
-
-class KeysightB29xxPanel(ScpiPanel):
+class KeysightB29xxPanel(KeysightB29xxData, KeysightB29xxSweeps):
     """A B2912A with one of its channels across the bias line."""
 
     identification = "Keysight Technologies,B2912A,TWIN0009,3.4.2011.5100"
     resource = "USB{}::0x0957::0x8E18::MY51140001::0::INSTR"
     number_format = "+.6E"
     settings: ClassVar[tuple[Any, ...]] = (
-        Setting(":FORMat[:DATA]", "format", Choice("ASCii", "REAL")),
         Setting(":FORMat:BORDer", "byte order", Choice("NORMal", "SWAPped")),
         Setting(":SYSTem:LFRequency", "line frequency", Integer(50, 50, 60)),
-        _each(":OUTPut<n>[:STATe]", "output", Switch(False)),
-        _each(":OUTPut<n>:ON:AUTO", "on auto", Switch(True)),
-        _each(":OUTPut<n>:OFF:AUTO", "off auto", Switch(False)),
-        _each(":OUTPut<n>:OFF:MODE", "off mode", Choice("NORMal", "ZERO", "HIZ")),
-        _each(":OUTPut<n>:PROTection[:STATe]", "protection", Switch(False)),
-        _each("[:SOURce<n>]:FUNCtion:MODE", "function", Choice("VOLTage", "CURRent")),
-        _each("[:SOURce<n>]:FUNCtion[:SHAPe]", "shape", Choice("DC", "PULSe")),
-        _each(":SENSe<n>:REMote", "four-wire", Switch(False)),
-        _each(":SENSe<n>:CURRent[:DC]:APERture", "aperture", Number(2e-3, 8e-6, 2.0)),
-        _each(":CALCulate<n>:MATH:STATe", "math", Switch(False)),
-        _each(":CALCulate<n>:OFFSet:STATe", "offset on", Switch(False)),
-        _each(":CALCulate<n>:OFFSet", "offset", Number(0.0)),
-        *(setting for short in WORDS for setting in _of_quantity(short)),
-        *(setting for layer in ("ARM", "TRIGger") for setting in _of_layer(layer)),
+        each(":OUTPut<n>[:STATe]", "output", Switch(False)),
+        each(":OUTPut<n>:ON:AUTO", "on auto", Switch(True)),
+        each(":OUTPut<n>:OFF:AUTO", "off auto", Switch(False)),
+        each(":OUTPut<n>:OFF:MODE", "off mode", Choice("NORMal", "ZERO", "HIZ")),
+        each(":OUTPut<n>:LOW", "low terminal", Choice("GROund", "FLOat")),
+        each(":OUTPut<n>:PROTection[:STATe]", "protection", Switch(False)),
+        each("[:SOURce<n>]:FUNCtion:MODE", "function", Choice("VOLTage", "CURRent")),
+        each("[:SOURce<n>]:FUNCtion[:SHAPe]", "shape", Choice("DC", "PULSe")),
+        each(":SENSe<n>:REMote", "four-wire", Switch(False)),
+        each(":SENSe<n>:CURRent[:DC]:APERture", "aperture", Number(2e-3, 8e-6, 2.0)),
+        each(":CALCulate<n>:MATH:STATe", "math", Switch(False)),
+        each(":CALCulate<n>:OFFSet:STATe", "offset on", Switch(False)),
+        each(":CALCulate<n>:OFFSet", "offset", Number(0.0)),
+        *(setting for short in WORDS for setting in of_quantity(short)),
+        *(setting for layer in ("ARM", "TRIGger") for setting in of_layer(layer)),
     )
-    handlers: ClassVar = {
-        ":FORMat:ELEMents:SENSe?": lambda self, _: ",".join(self.elements),
+    handlers: ClassVar[dict[str, str | Handler]] = {
         ":SENSe<n>:FUNCtion[:ON]?": lambda self, call: self.show_functions(call),
         ":ABORt[:ALL]": lambda self, _: self.abort_operation(),
-        ":READ[:SCALar]?": lambda self, call: self.read(call, self.elements, switches_on=True),
-        ":MEASure?": lambda self, call: self.read(call, self.elements),
-        ":MEASure:VOLTage[:DC]?": lambda self, call: self.read(call, ("VOLT",)),
-        ":MEASure:CURRent[:DC]?": lambda self, call: self.read(call, ("CURR",)),
-        ":MEASure:RESistance?": lambda self, call: self.read(call, ("RES",)),
+        ":ABORt:ACQuire": lambda self, _: self.abort_operation(),
+        ":ABORt:TRANsient": lambda self, _: self.abort_operation(),
+        ":IDLE<n>[:ALL]?": "1",
+        ":IDLE<n>:ACQuire?": "1",
+        ":IDLE<n>:TRANsient?": "1",
+        ":INITiate[:IMMediate][:ALL]": lambda self, call: self.run(self.named(call)),
+        ":INITiate[:IMMediate]:ACQuire": lambda self, call: self.run(self.named(call), steps=False),
+        ":INITiate[:IMMediate]:TRANsient": lambda self, call: self.run(self.named(call), measures=False),
+        ":MEASure?": lambda self, call: self.spot(call, self.elements),
+        ":MEASure:VOLTage[:DC]?": lambda self, call: self.spot(call, ("VOLT",)),
+        ":MEASure:CURRent[:DC]?": lambda self, call: self.spot(call, ("CURR",)),
+        ":MEASure:RESistance?": lambda self, call: self.spot(call, ("RES",)),
     }
 
     def switch_on(self) -> None:
@@ -111,7 +83,6 @@ class KeysightB29xxPanel(ScpiPanel):
 
     def reset(self) -> None:
         """Return to the defaults: 0 V, outputs off, automatic ranges, automatic output-on."""
-        self.elements: tuple[str, ...] = ("VOLT", "CURR", "RES", "TIME", "STAT", "SOUR")
         self.functions = {channel: ["VOLT", "CURR"] for channel in CHANNELS}
         self.overshoots = 0
         super().reset()
@@ -120,28 +91,23 @@ class KeysightB29xxPanel(ScpiPanel):
     # --- source -----------------------------------------------------------------------------------------
 
     def check_setting(self, name: str, value: Any) -> None:
-        """Refuse a level beyond its fixed range, a range below the level, and a current source that goes on."""
+        """Refuse a level beyond its fixed range, and a range below the level."""
+        super().check_setting(name, value)
         what, _, number = name.rpartition(" ")
         short, _, part = what.partition(" ")
         fixed = part == "level" and not self.state[f"{short} range auto"][int(number)]
         if fixed and abs(value) > self.state[f"{short} range"][int(number)] * HEADROOM[short]:
             raise ScpiError(-222)
-        below = part == "range" and abs(self.state[f"{short} level"][int(number)]) > self._including(short, value)
-        if below or (what == "output" and value and self.state["function"][int(number)] == "CURR"):
+        held = part == "range" and abs(self.state[f"{short} level"][int(number)])
+        if held and held > enclosing(short, value) * HEADROOM[short]:
             raise ScpiError(-221)
-
-    def _including(self, short: str, value: float) -> float:
-        """Largest value in the lowest range that includes `value`."""
-        return self._enclosing(short, value) * HEADROOM[short]
-
-    def _enclosing(self, short: str, value: float) -> float:
-        ranges = RANGES[short]
-        return next((one for one in ranges if abs(value) <= one * HEADROOM[short] * (1 + 1e-9)), ranges[-1])
 
     def setting_changed(self, name: str) -> None:
         """Choose ranges, and drive the bias line."""
         what, _, number = name.rpartition(" ")
         short, _, part = what.partition(" ")
+        if what in ("function", "output") or part in ("level", "mode"):
+            self.stepped.pop(int(number), None)
         if what == "function":
             self.state["output"][int(number)] = False
         elif short in WORDS and part in ("level", "range", "range auto", "sense", "limit"):
@@ -155,32 +121,33 @@ class KeysightB29xxPanel(ScpiPanel):
         before = ranges[channel]
         if part == "range":
             self.state[f"{short} range auto"][channel] = False
-            ranges[channel] = self._enclosing(short, ranges[channel])
+            ranges[channel] = enclosing(short, ranges[channel])
         elif part == "sense":
             self.state[f"{short} sense auto"][channel] = False
         if self.state[f"{short} range auto"][channel]:
-            ranges[channel] = self._enclosing(short, level[channel])
+            ranges[channel] = enclosing(short, level[channel])
         self.overshoots += ranges[channel] != before and self.state["output"][channel]
         step = STEP * ranges[channel]
         level[channel] = round(level[channel] / step) * step
         # A measurement does not use ranges beyond the one that covers the compliance.
         sense, limit = self.state[f"{short} sense"], self.state[f"{short} limit"][channel]
-        sense[channel] = min(self._enclosing(short, sense[channel]), self._enclosing(short, limit))
+        sense[channel] = min(enclosing(short, sense[channel]), enclosing(short, limit))
+
+    def _level(self, channel: int) -> float:
+        """Level (V or A) of the output of a channel, if it is on."""
+        programmed: float = self.state[f"{self.state['function'][channel]} level"][channel]
+        return self.stepped.get(channel, programmed)
 
     def _drive(self) -> None:
         channel = self.wires.output
-        on = self.state["output"][channel] and self.state["function"][channel] == "VOLT"
-        self._terminals.set_source(
-            level=self.state["VOLT level"][channel], output=on, current_limit=self.state["CURR limit"][channel]
-        )
+        on, level = self.state["output"][channel], self._level(channel)
+        limit = self.state["CURR limit"][channel]
+        if self.state["function"][channel] == "CURR":
+            limits = self.state["VOLT limit"][channel]
+            level, limit = self.wires.sourcing_current(self.world, level, limits) if on else (0.0, limit)
+        self._terminals.set_source(level=level, output=on, current_limit=limit)
 
     # --- measurement ------------------------------------------------------------------------------------
-
-    @command(":FORMat:ELEMents:SENSe")
-    def _set_elements(self, call: Call) -> None:
-        call.expect(1, len(ELEMENTS))
-        named = {find_mnemonic(ELEMENTS, text) for text in call.arguments}
-        self.elements = tuple(short_form(one) for one in ELEMENTS if one in named)
 
     @command(":SENSe<n>:FUNCtion[:ON]")
     def _set_functions(self, call: Call) -> None:
@@ -203,35 +170,64 @@ class KeysightB29xxPanel(ScpiPanel):
         (channel,), _ = channels_of(call, CHANNELS)
         return self.show_number(self.state["aperture"][channel] * self.state["line frequency"])
 
-    @command(":SENSe<n>:CURRent[:DC]:PROTection:TRIPped?")
+    @command(":SENSe<n>:CURRent[:DC]:PROTection:TRIPped?", ":SENSe<n>:VOLTage[:DC]:PROTection:TRIPped?")
     def _show_tripped(self, call: Call) -> str:
         (channel,), _ = channels_of(call, CHANNELS)
         return f"{self._measured(channel)['STAT'] == COMPLIANCE:d}"
 
-    def read(self, call: Call, elements: tuple[str, ...], *, switches_on: bool = False) -> str:
-        """Measure once, or as often as the trigger counts if it `switches_on` an output as well."""
-        channels, _ = channels_of(call if call.suffixes else Call((1,), call.arguments), CHANNELS)
-        found = []
+    def run(self, channels: Sequence[int], *, steps: bool = True, measures: bool = True) -> None:
+        """Go through the levels and measure, as often as the triggers count; outputs go on if they may."""
+        levels = {channel: self.levels(channel) if steps else [] for channel in channels}
         for channel in channels:
-            if switches_on and self.state["on auto"][channel] and not self.state["output"][channel]:
-                self.state["output"][channel] = True
-                self._drive()
-            count = self.state["trigger count"][channel] if switches_on else 1
-            for _ in range(count):
-                self.world.clock.sleep(self.state["aperture"][channel] + self.state["trigger delay"][channel])
-                values = self._measured(channel)
-                found += [self.show_number(values[element]) for element in elements]
-        return ",".join(found)
+            self.data[channel] = []
+            self.state["output"][channel] |= self.state["on auto"][channel]
+        self._drive()
+        begun = self.world.clock.time()
+        for number in range(max(self._count(channel, measures=measures) for channel in channels)):
+            due = [channel for channel in channels if number < self._count(channel, measures=measures)]
+            for channel in due:
+                if levels[channel] and number < self._count(channel, measures=False):
+                    self.step_to(channel, levels[channel][number % len(levels[channel])])
+            self._drive()
+            timers = [
+                number * self.state["trigger timer"][one] for one in due if self.state["trigger source"][one] == "TIM"
+            ]
+            self.world.clock.sleep(max(0.0, begun + max(timers, default=0.0) - self.world.clock.time()))
+            self.world.clock.sleep(
+                max(self.state["aperture"][one] * measures + self.state["trigger delay"][one] for one in due)
+            )
+            for channel in due if measures else []:
+                self.keep(channel, self._measured(channel))
+        for channel in channels:
+            self.state["output"][channel] &= not self.state["off auto"][channel]
+        self._drive()
 
-    def _measured(self, channel: int) -> dict[str, float]:
+    def _count(self, channel: int, *, measures: bool) -> int:
+        """Number of triggers of a channel: of its measurements or of its source."""
+        part = "" if measures else "transient "
+        return int(self.state[f"trigger {part}count"][channel] * self.state[f"arm {part}count"][channel])
+
+    def spot(self, call: Call, elements: tuple[str, ...]) -> str | bytes:
+        """Measure once, without triggers; the outputs stay as they are."""
+        channels = self.named(call)
+        for channel in channels:
+            self.world.clock.sleep(self.state["aperture"][channel] + self.state["trigger delay"][channel])
+            self.data[channel] = [self._measured(channel)]
+        return self.fetched(channels, elements, every=False)
+
+    def _measured(self, channel: int) -> Reading:
         """Every element of a reading."""
-        ranges = self.state["VOLT range"][channel], self.state["CURR sense"][channel]
+        sourced, level = self.state["function"][channel], self._level(channel)
         values = dict.fromkeys(("VOLT", "CURR", "RES"), NOT_A_NUMBER)
-        values |= {"TIME": self.world.clock.time(), "STAT": 0.0, "SOUR": self.state["VOLT level"][channel]}
+        values |= {"TIME": self.world.clock.time(), "STAT": 0.0, "SOUR": level}
         if not self.state["output"][channel]:
             return values
-        if channel != self.wires.output:
-            return values | {"VOLT": self.state["VOLT level"][channel], "CURR": 0.0}
+        if channel != self.wires.output:  # nothing is connected
+            if sourced == "VOLT":
+                return values | {"VOLT": level, "CURR": 0.0}
+            open_circuit = math.copysign(self.state["VOLT limit"][channel], level)
+            return values | {"VOLT": open_circuit, "CURR": 0.0, "STAT": float(COMPLIANCE)}
+        ranges = [self.state[f"{one} {'range' if one == sourced else 'sense'}"][channel] for one in WORDS]
         state = self._terminals.source_state(self.state["aperture"][channel], *ranges)
         current = state.current - self.state["offset"][channel] * self.state["offset on"][channel]
         for name, value, full_scale in (("VOLT", state.voltage, ranges[0]), ("CURR", current, ranges[1])):
@@ -240,7 +236,9 @@ class KeysightB29xxPanel(ScpiPanel):
             beyond = abs(value) > full_scale * HEADROOM[name] and not self.state[f"{name} sense auto"][channel]
             values["STAT"] += OVERFLOW * (beyond and not values["STAT"])
             values[name] = math.copysign(INFINITY, value) if beyond else value
-        if state.limited:
-            values["STAT"] += COMPLIANCE
+        limited = state.limited
+        if sourced == "CURR":
+            limited = abs(state.voltage) >= AT_LIMIT * self.state["VOLT limit"][channel]
+        values["STAT"] += COMPLIANCE * limited
         values["RES"] = state.voltage / current if current else INFINITY
         return values

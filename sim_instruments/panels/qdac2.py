@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from sim_instruments.panels.block_data import block_values
 from sim_instruments.panels.channel_settings import ChannelSetting, channels_of
 from sim_instruments.panels.front_panel import Setting, command
 from sim_instruments.panels.scpi import ScpiPanel
@@ -59,6 +60,13 @@ def _of_generator(word: str) -> tuple[ChannelSetting, ...]:
         _of_channel(f"{head}:INITiate:CONTinuous", f"{short} continuous", Switch(False)),
         _of_channel(f"{head}:DELay", f"{short} delay", Number(0.0, 0.0, 3600.0)),
     )
+
+
+def _levels(call: Call) -> list[float]:
+    """Levels (V) of a list: numbers, or a block of them in single precision, least significant byte first."""
+    if len(call.arguments) == 1 and call.arguments[0].startswith("#"):
+        return block_values(call.arguments[0], "<f4")
+    return [call.number(n) for n in range(len(call.arguments))]
 
 
 class QDac2Panel(ScpiPanel):
@@ -203,12 +211,11 @@ class QDac2Panel(ScpiPanel):
 
     @command("SOURce<n>[:DC]:LIST:VOLTage")
     def _set_list(self, call: Call) -> None:
-        self.lists[self._channel(call)] = []
-        self._append(call)
+        self.lists[self._channel(call)] = _levels(call)
 
     @command("SOURce<n>[:DC]:LIST:VOLTage:APPend")
     def _append(self, call: Call) -> None:
-        self.lists[self._channel(call)] += [call.number(n) for n in range(len(call.arguments))]
+        self.lists[self._channel(call)] += _levels(call)
 
     @command("SOURce<n>[:DC]:LIST:VOLTage?")
     def _show_list(self, call: Call) -> str:

@@ -36,6 +36,7 @@ ERRORS = {
     -113: "Undefined header",
     -114: "Header suffix out of range",
     -131: "Invalid suffix",
+    -161: "Invalid block data",
     -200: "Execution error",
     -213: "Init ignored",
     -221: "Settings conflict",

@@ -1,7 +1,6 @@
 """Front panel of a Yokogawa GS200 voltage and current source (user's manual IM GS210-01EN), without its option /MON.
 
-It sources voltage. Current sourcing can be set up but not switched on: the simulated bias line is driven by voltage
-only, so it is a settings conflict. What the manual does not say is marked as assumed below.
+What the manual does not say is marked as assumed below.
 """
 
 import math
@@ -22,6 +21,8 @@ STEPS = {"VOLT": (100e-9, 1e-6, 10e-6, 100e-6, 1e-3), "CURR": (10e-9, 100e-9, 1e
 UNITS = {"V": "VOLT", "A": "CURR"}
 # Time (s) between two levels along a slope (assumed).
 SLOPE_STEP, ROUNDING = 10e-3, 1e-9
+# Part of the voltage limit at which a source of current counts as limited.
+AT_LIMIT = 0.999
 # Bits of the extended event register.
 SOURCE_CHANGED, END_OF_STEP, END_OF_PROGRAM, READY, LOW_LIMITER, HIGH_LIMITER = 32, 64, 128, 256, 1024, 2048
 
@@ -86,9 +87,8 @@ class YokogawaGS200Panel(ScpiPanel):
     # --- source -----------------------------------------------------------------------------------------
 
     def check_setting(self, name: str, value: Any) -> None:
-        """Refuse another function, and current, while the output is on (assumed)."""
-        changes = name == "function" and value != self.state["function"] and self.state["output"]
-        if changes or (name == "output" and value and self.state["function"] == "CURR"):
+        """Refuse another function while the output is on (assumed)."""
+        if name == "function" and value != self.state["function"] and self.state["output"]:
             raise ScpiError(-221)
 
     def setting_changed(self, name: str) -> None:
@@ -106,8 +106,12 @@ class YokogawaGS200Panel(ScpiPanel):
         return table[function][RANGES[function].index(self.range)]
 
     def _drive(self) -> None:
-        on = self.state["output"] and self.state["function"] == "VOLT"
-        self._terminals.set_source(level=self.level, output=on, current_limit=self.state["current limit"])
+        level, limit, output = self.level, self.state["current limit"], self.state["output"]
+        if self.state["function"] == "CURR":
+            level = 0.0
+            if output:
+                level, limit = self.wires.sourcing_current(self.world, self.level, self.state["voltage limit"])
+        self._terminals.set_source(level=level, output=output, current_limit=limit)
 
     def _set(self, level: float) -> None:
         """The level, without the digits that its range does not have."""
@@ -228,8 +232,11 @@ class YokogawaGS200Panel(ScpiPanel):
 
     def _condition(self) -> int:
         """Limiters that act, and whether it is ready for a program."""
-        limited = self.state["output"] and self._terminals.source_state(0.02).limited
-        limiter = (LOW_LIMITER if self.level < 0 else HIGH_LIMITER) if limited else 0
+        found = self._terminals.source_state(0.02)
+        limited = found.limited
+        if self.state["function"] == "CURR":
+            limited = abs(found.voltage) >= AT_LIMIT * self.state["voltage limit"]
+        limiter = (LOW_LIMITER if self.level < 0 else HIGH_LIMITER) if self.state["output"] and limited else 0
         return limiter | (READY if self._running is None else 0)
 
     @command(":STATus:EVENt?")

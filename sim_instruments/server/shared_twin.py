@@ -12,6 +12,7 @@ from typing import Any
 
 from sim_instruments.instruments import Setup
 from sim_instruments.panels import front_panels
+from sim_instruments.panels.block_data import as_bytes, as_text
 from sim_instruments.server.command_log import CommandLog
 from sim_instruments.server.faults import CONDITIONS, Fault, FaultScript
 from sim_instruments.server.fridge_web import web_server_of
@@ -112,7 +113,7 @@ class SharedTwin:
             A fault breaks the connection first.
 
         """
-        text = message.decode("latin-1").strip()
+        whole = text = as_text(message).strip()
         panel = self.panels[name]
         with self._at_work[name]:
             self.log.write(name, client, "in", message)
@@ -129,11 +130,11 @@ class SharedTwin:
                 if name == self._source:
                     self.world.trip_limit(tripped=self.faults.holds(name, "compliance"))
                 if text:
-                    panel.receive(text.encode("latin-1"))
+                    panel.receive(as_bytes(text))
                 answer = panel.drain()
                 if name == self._source:
                     self._note_source(self.world.source.level, self.world.source.output)
-        struck = self._noted(self.faults.after(name, message.decode("latin-1").strip()), client) if answer else []
+        struck = self._noted(self.faults.after(name, whole), client) if answer else []
         delay = sum(fault.seconds for fault in struck if fault.kind == "delay")
         return Reply(self.faults.spoil(struck, answer, previous), delay, answer)
 

@@ -119,7 +119,7 @@ class _Client(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         try:
-            for message in received(self.rfile):
+            for message in received(self.rfile, blocks=True):
                 self._exchange(message)
         except Disconnected:
             self.server.disconnect()

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from sim_instruments.world.fridge import SourceState, Stage, World
-from sim_instruments.world.truth import Signal
+from sim_instruments.world.truth import Signal, TruthError
 
 __all__ = ["INPUTS", "SourceTerminals", "Wires", "voltage_sourcing"]
 
 SMALLEST_LEVEL = 1e-3
 """First level (V) that is tried to let a current flow."""
+GROWTH, SLOW_GROWTH = 2.0, 1.05
+"""From each level that is tried to the next one."""
 
 INPUTS: Mapping[int, Stage] = {1: "mixing_chamber", 2: "still", 3: "four_kelvin", 4: "fifty_kelvin"}
 """Stage at each input of a thermometer bridge, by default."""
@@ -57,6 +59,12 @@ class Wires:
         """Terminals of a source with these connections."""
         return world if self.source == "bias" else _IdleTerminals(world, takes_current=self.source == "current")
 
+    def sourcing_current(self, world: World, current: float, limit: float) -> tuple[float, float]:
+        """Level (V) and current limit (A) that let a `current` (A) flow, at most with the voltage `limit` (V)."""
+        if self.source == "bias":
+            return voltage_sourcing(world, current, limit)
+        return math.copysign(limit, current), abs(current)  # nothing is connected
+
 
 class SourceTerminals(Protocol):
     """Output terminals of a source, which may measure its own current."""
@@ -74,13 +82,23 @@ def voltage_sourcing(world: World, current: float, limit: float) -> tuple[float,
     """Level (V) and current limit (A) of a voltage source that acts on the device as a source of a `current` (A).
 
     The level is not higher than needed, because the device has no steady state far beyond, and not beyond the voltage
-    `limit` (V) of the current source, at which it stays where the device lets less flow.
+    `limit` (V) of the current source, at which it stays where the device lets less flow. Where the device has no steady
+    state with that current it is the highest level with one: less current flows than is sourced.
     """
     if current == 0:
         return -world.voltage_offset * world.divider, math.inf
-    level = min(SMALLEST_LEVEL * world.divider, limit)
-    while level < limit and _flowing(world, math.copysign(level, current)) < abs(current):
-        level = min(2 * level, limit)
+    level, growth = min(SMALLEST_LEVEL * world.divider, limit), GROWTH
+    flowing = _flowing(world, math.copysign(level, current))
+    while level < limit and flowing < abs(current):
+        higher = min(growth * level, limit)
+        try:
+            flowing = _flowing(world, math.copysign(higher, current))
+        except TruthError:
+            if growth < GROWTH:
+                break
+            growth = SLOW_GROWTH  # the current may be reached before that
+            continue
+        level = higher
     return math.copysign(level, current), abs(current)
 
 

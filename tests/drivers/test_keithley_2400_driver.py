@@ -142,7 +142,7 @@ def test_what_somebody_left_is_put_right(smu: Keithley2400, panel: Keithley2400P
     [
         (b":SOUR:VOLT:MODE LIST", "LIST with the output on"),
         (b":SYST:RSEN ON", "has its output on and four wires"),
-        (b':SENS:FUNC "RES"', "automatic source"),
+        (b':SENS:FUNC "RES"', "sources current with its output on"),
     ],
 )
 def test_what_would_disturb_a_live_output_is_refused(
@@ -151,6 +151,16 @@ def test_what_would_disturb_a_live_output_is_refused(
     panel.receive(left)
     panel.receive(b":OUTP ON")
     with pytest.raises(SettingError, match=message):
+        prepare(smu)
+    assert panel.state["output"]
+
+
+def test_automatic_ohms_that_do_not_say_that_they_source_current_are_refused(
+    smu: Keithley2400, panel: Keithley2400Panel
+) -> None:
+    panel.functions.append("RES")
+    panel.receive(b":OUTP ON")
+    with pytest.raises(SettingError, match="automatic source"):
         prepare(smu)
     assert panel.state["output"]
 
@@ -183,7 +193,7 @@ def test_automatic_ranges_with_the_output_on_are_fixed_where_they_are(
 
 
 def test_a_live_current_source_is_not_taken_over(smu: Keithley2400, panel: Keithley2400Panel) -> None:
-    panel.state["function"], panel.state["output"] = "CURR", True
+    panel.receive(b":SOUR:FUNC CURR;:SOUR:CURR 1e-7;:OUTP ON")
     assert smu.sources_current()
     with pytest.raises(SettingError, match="sources current with its output on"):
         prepare(smu)

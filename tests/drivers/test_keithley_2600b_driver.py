@@ -679,6 +679,16 @@ def test_another_answer_is_not_taken_for_readings(live: Any, monkeypatch: pytest
         live.fetch_sweep(4)
 
 
+@pytest.mark.parametrize("what", "iv")
+def test_a_relative_offset_in_mid_run_is_found(live: Any, panel: Keithley2600BPanel, what: str) -> None:
+    live.start_sweep(LEVELS, 0.01)
+    live.sweep_running()
+    panel.receive(f"smua.measure.rel.level{what} = 1e-9 smua.measure.rel.enable{what} = 1".encode())
+    for reading in (live.read, lambda: live.fetch_sweep(4)):
+        with pytest.raises(SettingError, match=rf"measure\.rel\.enable{what} is on; it was switched off"):
+            reading()
+
+
 def test_a_reset_in_a_script_is_found(live: Any, panel: Keithley2600BPanel) -> None:
     live.start_sweep(LEVELS, 0.01)
     live.sweep_running()

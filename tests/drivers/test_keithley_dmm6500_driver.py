@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drivers.capabilities import RangedMeter
+from drivers.capabilities import RangedMeter, TellsSettings
 from drivers.errors import CommunicationError, InstrumentError, OverloadError, RejectedCommandError, SettingError
 from drivers.keithley_dmm6500 import KeithleyDMM6500
 from drivers.models import type_of
@@ -188,7 +188,8 @@ def test_a_trigger_model_that_does_not_end_is_told(dmm: Any, panel: Any, monkeyp
 @pytest.mark.parametrize(
     "change",
     [b"*RST", b'SENS:FUNC "RES"', b"VOLT:RANG 10", b"VOLT:RANG:AUTO ON", b"COUN 2", b'SENS:FUNC "CURR"',
-     b"VOLT:REL:STAT ON", b"VOLT:AVER ON"],
+     b"VOLT:REL:STAT ON", b"VOLT:AVER ON", b"CALC:VOLT:MATH:STAT ON", b"VOLT:UNIT DBM", b"FORM:ASC:PREC 3",
+     b"VOLT:INP MOHM10"],
 )  # fmt: skip
 def test_a_change_since_the_preparation_is_found(dmm: Any, panel: Any, change: bytes) -> None:
     prepare(dmm)
@@ -233,6 +234,18 @@ def test_unprepared_it_reads_what_is_set(dmm: Any, panel: Any) -> None:
     panel.receive(b'SENS:FUNC "RES"')
     with pytest.raises(SettingError, match=r"measures RES\. Set it to VOLT:DC or CURR:DC"):
         dmm.read()
+
+
+def test_what_changes_the_readings_is_told_without_changing_it(dmm: Any, panel: Any) -> None:
+    assert missing_members(dmm, TellsSettings) == []
+    assert dmm.set_otherwise("V") == []
+    panel.receive(b"VOLT:REL:STAT ON;:VOLT:UNIT DB;:CALC:VOLT:MATH:STAT ON")
+    at = ":SENS:VOLT:DC"
+    assert dmm.set_otherwise("V") == [
+        f"{at}:REL:STAT? reads 1, not 0", ":CALC:VOLT:DC:MATH:STAT? reads 1, not 0", f"{at}:UNIT? reads DB, not VOLT",
+    ]  # fmt: skip
+    assert dmm.set_otherwise("A") == [":SENS:FUNC? reads VOLT:DC, not CURR:DC"]
+    assert panel.state["unit"] == "DB"
 
 
 def test_a_lost_connection_is_told(dmm: Any, panel: Any, monkeypatch: pytest.MonkeyPatch) -> None:

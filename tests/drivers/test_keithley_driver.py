@@ -94,6 +94,74 @@ def test_reading_is_voltage_and_current_at_the_terminals(smu: Keithley2450, twin
     assert reading.current == pytest.approx(float(twin.world.device_state(1e-3).current), abs=1e-11)
 
 
+CHANGING = [
+    ":FORM:ASC:PREC 3", ":CALC:CURR:MATH:STAT ON", ":CALC:CURR:MATH:FORM MXB;MMF 3;STAT ON", ":CALC1:CURR:MATH:STAT ON",
+    ":SENS:CURR:UNIT OHM", ":CURR:UNIT WATT", ":SENS:CURR:REL 5e-10;:SENS:CURR:REL:STAT ON", ':SENS:FUNC "VOLT"',
+    ":SENS:COUN 5", ":SENS:CURR:RANG 1e-3", ":SENS:CURR:RANG:AUTO ON", ":SENS:CURR:AVER ON", "*RST",
+    ":SOUR:VOLT:READ:BACK OFF",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("left", [*CHANGING, ":FORM:DATA REAL", ":FORM SRE;:FORM:BORD NORM", ":FORM:ASC:PREC 1"])
+def test_what_somebody_left_behind_does_not_change_a_reading(
+    smu: Keithley2450, panel: Keithley2450Panel, twin: LabnisVisaLibrary, left: str
+) -> None:
+    panel.receive(left.encode())
+    assert not panel.errors
+    prepare(smu)
+    smu.set_level(4e-4)
+    smu.output_on()
+    twin.clock.sleep(0.1)
+    reading = smu.read()
+    assert reading.voltage == pytest.approx(4e-4, abs=1e-7)
+    assert reading.current == pytest.approx(float(twin.world.device_state(4e-4).current), abs=1e-11)
+
+
+@pytest.mark.parametrize("change", CHANGING)
+def test_a_change_since_the_preparation_is_found_beside_a_reading(
+    smu: Keithley2450, panel: Keithley2450Panel, change: str
+) -> None:
+    prepare(smu)
+    smu.output_on()
+    smu.read()
+    panel.receive(change.encode())
+    with pytest.raises(SettingError, match=r"\? reads .* beside a reading; .* prepare the measurement again"):
+        smu.read()
+
+
+@pytest.mark.parametrize("change", CHANGING[:6])
+def test_a_change_during_a_sweep_is_found(
+    smu: Keithley2450, panel: Keithley2450Panel, twin: LabnisVisaLibrary, change: str
+) -> None:
+    prepare(smu)
+    smu.output_on()
+    smu.start_sweep([1e-3, 2e-3], 0.01)
+    twin.clock.sleep(0.2)
+    assert not smu.sweep_running()
+    panel.receive(change.encode())
+    with pytest.raises(SettingError, match="prepare the measurement again"):
+        smu.fetch_sweep(2)
+
+
+def test_a_binary_answer_is_told_as_that(smu: Keithley2450, panel: Keithley2450Panel) -> None:
+    prepare(smu)
+    smu.output_on()
+    panel.receive(b":FORM:DATA REAL")
+    with pytest.raises(CommunicationError, match=r"is no text: another program may have chosen a binary format"):
+        smu.read()
+
+
+@pytest.mark.parametrize("ignored", ["ASC:PREC 0", "MATH:STAT OFF", "UNIT AMP"])
+def test_a_setting_of_the_readings_that_is_not_accepted_is_told(
+    smu: Keithley2450, panel: Keithley2450Panel, ignored: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel.receive(b":FORM:ASC:PREC 3;:CALC:CURR:MATH:STAT ON;:SENS:CURR:UNIT OHM")
+    honest = panel.execute_unit
+    monkeypatch.setattr(panel, "execute_unit", lambda unit: None if ignored in unit else honest(unit))
+    with pytest.raises(SettingError, match="was requested"):
+        prepare(smu)
+
+
 def test_the_level_is_asked_of_the_instrument(smu: Keithley2450, panel: Keithley2450Panel) -> None:
     smu.set_level(1e-3)
     panel.receive(b":SOUR:VOLT 2e-3")  # somebody else

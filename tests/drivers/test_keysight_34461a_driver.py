@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from qcodes.instrument import Instrument
 
-from drivers.capabilities import RangedMeter
+from drivers.capabilities import RangedMeter, TellsSettings
 from drivers.errors import CommunicationError, InstrumentError, OverloadError, RejectedCommandError, SettingError
 from drivers.keysight_34461a import Keysight34461A
 from drivers.keysight_34465a import Keysight34465A
@@ -118,6 +118,25 @@ def test_what_only_the_better_models_have_is_reset_too(left: str) -> None:
         assert twin.clock.time() - started < 0.2
 
 
+def test_smoothing_in_mid_run_is_found() -> None:
+    with metered_twin("Keysight34465A") as twin:
+        dmm = opened(twin)
+        prepare(dmm)
+        panel_of(twin).receive(b"CALC:SMO:STAT ON")
+        with pytest.raises(SettingError, match=r":CALC:SMO:STAT\? reads 1 beside a reading"):
+            dmm.read()
+
+
+def test_what_changes_the_readings_is_told_without_changing_it(dmm: Any, panel: Any) -> None:
+    assert missing_members(dmm, TellsSettings) == []
+    assert dmm.set_otherwise("V") == []
+    panel.receive(b"VOLT:NULL:STAT ON;VAL 0.3;:CALC:SCAL:STAT ON")
+    told = [":SENS:VOLT:DC:NULL:STAT? reads 1, not 0", ":CALC:SCAL:STAT? reads 1, not 0"]
+    assert dmm.set_otherwise("V") == told
+    assert dmm.set_otherwise("A") == [':SENS:FUNC? reads "VOLT", not CURR']
+    assert panel.state["VOLT null"] is True
+
+
 def test_a_client_that_waits_for_a_trigger_is_ended_by_opening(twin: Twin, panel: Any) -> None:
     panel.receive(b"TRIG:SOUR EXT;:READ?")
     panel.receive(b"*IDN?")
@@ -212,8 +231,10 @@ def test_terminals_are_front_or_rear(twin: Twin) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [b"*RST", b'SENS:FUNC "RES"', b"VOLT:RANG 10", b"VOLT:RANG:AUTO ON", b"SAMP:COUN 2", b'SENS:FUNC "CURR"']
-)
+    "change",
+    [b"*RST", b'SENS:FUNC "RES"', b"VOLT:RANG 10", b"VOLT:RANG:AUTO ON", b"SAMP:COUN 2", b'SENS:FUNC "CURR"',
+     b"VOLT:NULL:STAT ON;VAL 0.3", b"CALC:SCAL:FUNC SCAL;GAIN 2;STAT ON", b"VOLT:IMP:AUTO OFF"],
+)  # fmt: skip
 def test_a_change_since_the_preparation_is_found(dmm: Any, panel: Any, change: bytes) -> None:
     prepare(dmm)
     panel.receive(change)

@@ -156,6 +156,20 @@ def test_what_somebody_left_is_put_right(
     assert reading.current == pytest.approx(panel.world.source_state(0.04).current, abs=2e-11, rel=0.05)
 
 
+@pytest.mark.parametrize(
+    "change", [b":CALC:OFFS:STAT ON", b":CALC:MATH:STAT ON", b":SENS:CURR:RANG 1e-7", b":SENS:CURR:RANG:AUTO ON"]
+)
+def test_a_change_since_the_preparation_is_found_beside_a_reading(
+    smu: KeysightB29xx, panel: KeysightB29xxPanel, change: bytes
+) -> None:
+    prepare(smu)
+    smu.output_on()
+    smu.read()
+    panel.receive(change)
+    with pytest.raises(SettingError, match=r"\? reads .* beside a reading; .* prepare the measurement again"):
+        smu.read()
+
+
 @pytest.mark.parametrize("left", [b":VOLT:MODE LIST", b":FUNC:SHAP PULS", b":SENS:REM ON"])
 def test_what_would_disturb_a_live_output_is_refused(
     smu: KeysightB29xx, panel: KeysightB29xxPanel, left: bytes
@@ -167,7 +181,7 @@ def test_what_would_disturb_a_live_output_is_refused(
 
 
 def test_a_live_current_source_is_not_taken_over(smu: KeysightB29xx, panel: KeysightB29xxPanel) -> None:
-    panel.state["function"][1], panel.state["output"][1] = "CURR", True
+    panel.receive(b":SOUR:FUNC:MODE CURR;:CURR 1e-7;:OUTP ON")
     assert smu.sources_current()
     with pytest.raises(SettingError, match="sources current with its output on"):
         prepare(smu)

@@ -211,14 +211,29 @@ def test_a_setting_that_is_ignored_is_found(lockin: SR830, panel: SR830Panel, mo
         prepare(lockin)
 
 
+@pytest.mark.parametrize("change", [b"PHAS 90", b"HARM 2", b"ISRC 2", b"OFLT 12", b"OFSL 0", b"SLVL 0.2"])
+def test_a_change_by_another_program_is_found_beside_a_reading(lockin: SR830, panel: SR830Panel, change: bytes) -> None:
+    prepare(lockin)
+    lockin.read()
+    panel.receive(change)
+    with pytest.raises(SettingError, match=rf"{change[:4].decode()}\? reads .* was confirmed"):
+        lockin.read()
+
+
+def test_a_harmonic_that_was_left_is_told_without_changing_it(lockin: SR830, panel: SR830Panel) -> None:
+    assert lockin.set_otherwise("V") == []
+    panel.receive(b"HARM 2;ISRC 1")
+    assert lockin.set_otherwise("V") == ["HARM? reads 2, not 1", "ISRC? reads 1, not 0"]
+
+
 def test_a_reset_in_mid_run_is_found(lockin: SR830, panel: SR830Panel) -> None:
     prepare(lockin)
     lockin.read()
     panel.receive(b"*RST")  # by another program: no power-on bit
-    with pytest.raises(SettingError, match=r"SLVL\? reads 1; 0.1 was confirmed"):
+    with pytest.raises(SettingError, match=r"OFSL\? reads 1; 3 was confirmed"):
         lockin.read()
-    prepare(lockin, amplitude=1.0)
-    panel.receive(b"*RST")
+    prepare(lockin)
+    panel.receive(b"FREQ 1000")
     with pytest.raises(SettingError, match=r"FREQ\? reads 1000; 77.7 was confirmed"):
         lockin.read()
 

@@ -160,11 +160,28 @@ def test_a_setting_that_is_ignored_is_found(
         prepare(lockin)
 
 
+@pytest.mark.parametrize(
+    "change", ["PHAS 90", "HARM 2", "ISRC 1", "IVMD 1", "OFLT 12", "OFSL 0", "SLVL 0.2", "SOFF 0.5", "COFA 0,1"]
+)
+def test_a_change_by_another_program_is_found_beside_a_reading(lockin: SR860, panel: SR860Panel, change: str) -> None:
+    prepare(lockin)
+    lockin.read()
+    panel.receive(change.encode())
+    with pytest.raises(SettingError, match=rf"{change[:4]}\?.* reads .* was confirmed"):
+        lockin.read()
+
+
+def test_a_current_input_that_was_left_is_told(lockin: SR860, panel: SR860Panel) -> None:
+    assert lockin.set_otherwise("V") == []
+    panel.receive(b"IVMD 1;HARM 2")
+    assert lockin.set_otherwise("V") == ["HARM? reads 2, not 1", "IVMD? reads 1, not 0"]
+
+
 def test_a_reset_or_a_power_cycle_in_mid_run_is_found(lockin: SR860, panel: SR860Panel) -> None:
     prepare(lockin)
     lockin.read()
     panel.receive(b"*RST")
-    with pytest.raises(SettingError, match=r"SLVL\? reads"):
+    with pytest.raises(SettingError, match=r"OFLT\? reads 10; 9 was confirmed"):
         lockin.read()
     prepare(lockin)
     panel.switch_on()

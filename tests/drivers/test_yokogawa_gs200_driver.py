@@ -142,8 +142,7 @@ def test_a_program_that_runs_is_held(yoko: YokogawaGS200, panel: YokogawaGS200Pa
 
 
 def test_a_current_source_that_is_on_is_not_taken_over(yoko: YokogawaGS200, panel: YokogawaGS200Panel) -> None:
-    panel.receive(b":SOUR:FUNC CURR")
-    panel.state["output"] = True
+    panel.receive(b":SOUR:FUNC CURR;:OUTP ON")
     assert yoko.sources_current()
     with pytest.raises(SettingError, match="sources current with its output on"):
         prepare(yoko)

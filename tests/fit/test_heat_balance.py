@@ -13,8 +13,10 @@ import pytest
 from labnis.fit import FitError, FitResult, fit_current_voltage
 from labnis.fit.junction._cooler_parameters import cooler_parameters, values_of
 from labnis.fit.junction._island import COMPONENTS
+from labnis.fit.junction._isotherm_parameters import joined_prior
 from labnis.fit.junction._isotherms import Sweeps
 from labnis.fit.junction.heat_balance import Isotherm, cooler_of, fit_heat_balance, temperature_curve
+from labnis.fit.parameters import prior_rows
 from labnis.physics import InjectedSuperconductor, NISJunction, SINISCooler
 from labnis.reproduction.micro_cooler import andreev_channel, cooler
 from sim_instruments import SHIPPED_TRUTH, SimulatedClock, Truth, load_truth
@@ -272,3 +274,13 @@ def test_sigma_is_the_scatter_of_repeated_measurements() -> None:
     for name in ALL:
         # 30 repeats know the root mean square, which is to be 1, to 13 %.
         assert 0.6 < np.sqrt(np.mean([pull[name] ** 2 for pull in found])) < 1.4, name
+
+
+def test_baths_whose_readings_never_changed_are_known_but_for_their_common_error(cold: Isotherm) -> None:
+    # A thermometer that scans other channels gives one value for a whole curve.
+    baths = [replace(cold, bath_temperature=t, bath_uncertainty=0.0) for t in (0.12, 0.3)]
+    known = joined_prior(None, ["gap"], baths, 2e-3)
+    assert known is not None
+    np.testing.assert_allclose(known.sigma, 2e-3, rtol=1e-5)
+    rows, values = prior_rows(known.names, known)
+    np.testing.assert_allclose(np.linalg.solve(rows, values), [0.12, 0.3], rtol=1e-9)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from labnis import open_session
 from labnis.errors import RequestError
+from labnis.station import load_station
 from procedures import IsothermSweep, IVSweep
 from sim_instruments import SHIPPED_TRUTH
 from tests.run.bench import STATION_TEXT, TRUTH_TEXT, Commands, Watcher, changed, dry_session, write_station
@@ -51,3 +53,19 @@ def test_the_device_of_another_twin_file_gives_no_priors(labnis: Commands) -> No
     assert "earlier run" not in answer.err
     devices = [one["device"] for one in json.loads(labnis("cooldown list --json").out)]
     assert devices == ["micro_cooler", "nis_device"]
+
+
+def test_another_volume_than_the_truth_files_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    station = write_station(tmp_path)
+    text = station.read_text(encoding="utf-8")
+    assert "volume: 1.0e-18" in text
+    truth = load_station(station).twin
+    assert truth is not None
+    truth.write_text(SHIPPED_TRUTH.read_text(encoding="utf-8"), encoding="utf-8")
+    with open_session(station, dry_run=True):
+        pass
+    assert "states an island of" not in caplog.text
+    station.write_text(text.replace("volume: 1.0e-18", "volume: 2.0e-18"), encoding="utf-8")
+    with open_session(station, dry_run=True):
+        pass
+    assert "states an island of 2e-18 m³, and that of the truth file" in caplog.text

@@ -4,7 +4,9 @@ import json
 import os
 import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +135,24 @@ def test_a_cluster_of_which_a_worker_dies_gives_the_same_bits(cluster: Any, many
     for one, other in zip(found, local, strict=True):
         for name, fit in one.fits.items():
             np.testing.assert_array_equal(fit.covariance, other.fits[name].covariance)
+
+
+def test_runs_whose_process_was_killed_are_fitted_again(many: list[Path]) -> None:
+    with ThreadPoolExecutor(1) as executor:
+        local = refit_all(many[:3], ASKED, executor)
+    with ExitStack() as stack:
+
+        def executor() -> ProcessPoolExecutor:
+            return stack.enter_context(ProcessPoolExecutor(2, mp_context=get_context("spawn")))
+
+        first = executor()
+        os.kill(first.submit(os.getpid).result(), signal.SIGKILL)
+        found = refit_all(many[:3], ASKED, first, renewed=executor)
+        alone = executor()
+        os.kill(alone.submit(os.getpid).result(), signal.SIGKILL)
+        lost = refit_all(many[:1], ASKED, alone)
+    assert values(found) == values(local)
+    assert "BrokenProcessPool" in lost[0].problems[""]
 
 
 def test_no_scheduler_is_told(labnis: Commands, runs: list[Path]) -> None:

@@ -157,7 +157,7 @@ def test_a_sweep_that_ctrl_c_ends_before_the_gap_says_why_it_has_no_results(tmp_
     assert not run.results
     assert run.problem == (
         "only 12 of 51 points were measured, from -1.2 mV to -672 µV: the fit needs the curve down to 0 V; "
-        "`labnis resume` continues the run, `labnis resume --dry-run` a simulated one"
+        "`labnis resume` continues the run, `labnis resume --dry-run` one of a dry run"
     )
 
 

@@ -103,6 +103,20 @@ def test_a_reading_that_never_changes_is_stale() -> None:
     assert "stale" in trip.reason
 
 
+def test_one_that_refuses_old_readings_itself_is_stale_after_its_own_time() -> None:
+    # Of a fridge that measures one channel after the other.
+    fridge = Fridge([0.02])
+    fridge.maximum_age = 180.0  # type: ignore[attr-defined]  # optional
+    interlocks, clock = _interlocks(fridge, WARM)
+    for seconds in (0.0, 61.0, 118.0):
+        clock.sleep(seconds)
+        assert interlocks.check(bias_is_on=True) is None
+    clock.sleep(2.0)
+    trip = interlocks.check(bias_is_on=True)
+    assert trip is not None
+    assert "unchanged for 180 s: stale (limits.fridge_stale;" in trip.reason
+
+
 def test_a_reading_that_changes_is_alive() -> None:
     interlocks, clock = _interlocks(Fridge([0.0200, 0.0201, 0.0200, 0.0201]), WARM)
     for _ in range(4):

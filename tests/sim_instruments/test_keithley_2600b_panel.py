@@ -422,3 +422,15 @@ def test_readings_scatter_and_have_the_digits_of_their_range(wire: MessageBasedR
     wire.write("format.asciiprecision = 12 smua.source.output = 1 smua.measure.rangei = 1e-6")
     found = np.array([values(wire, "smua.measure.i()")[0] for _ in range(5)]) / 1e-12
     assert found == pytest.approx(np.round(found), abs=1e-3)
+
+
+def test_a_current_source_and_its_limit_of_the_voltage(wire: MessageBasedResource) -> None:
+    wire.write("smua.source.func = smua.OUTPUT_DCAMPS smua.source.leveli = 2e-7 smua.source.limitv = 10")
+    wire.write("smua.source.output = smua.OUTPUT_ON")
+    current, voltage = values(wire, "smua.measure.iv()")
+    assert current == pytest.approx(2e-7, rel=1e-3)
+    assert 0.5 < voltage < 10
+    assert asked(wire, "smua.source.compliance") == "false"
+    wire.write("smua.source.limitv = 1")
+    assert values(wire, "smua.measure.v()") == pytest.approx([1.0], rel=1e-3)
+    assert values(wire, "status.measurement.instrument.smua.condition") == [1.0]

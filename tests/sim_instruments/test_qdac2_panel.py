@@ -25,9 +25,7 @@ def wire(twin: Twin) -> MessageBasedResource:
 
 @pytest.fixture
 def upstream(twin: Twin) -> QDac2:
-    qdac = QDac2("qdac", twin.addresses["source"], visalib=twin.visalib)
-    qdac._no_binary_values = True  # as in the tests of the driver itself
-    return qdac
+    return QDac2("qdac", twin.addresses["source"], visalib=twin.visalib)
 
 
 def test_qcodes_contrib_driver(upstream: QDac2, twin: Twin) -> None:

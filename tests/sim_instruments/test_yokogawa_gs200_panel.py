@@ -6,8 +6,10 @@ from pymeasure.instruments.yokogawa import YokogawaGS200 as PymeasureGS200
 from pyvisa.resources import MessageBasedResource
 from qcodes.instrument_drivers.yokogawa import YokogawaGS200
 
-from sim_instruments import Twin
+from sim_instruments import SHIPPED_TRUTH, SimulatedInstrument, SimulatedRole, Twin, open_twin
+from sim_instruments.visa import LabnisVisaLibrary
 from tests.gs200_twin import gs200_twin  # noqa: F401  # a fixture
+from tests.single_instrument_twin import opened_wire
 
 
 @pytest.fixture
@@ -133,3 +135,49 @@ def test_a_program_goes_along_slopes_and_says_when_it_is_at_its_end(twin: Twin, 
 def test_an_answer_to_an_unknown_header_is_none(wire: MessageBasedResource) -> None:
     wire.write(":SENS:NPLC?")  # of the option /MON
     assert rejected(wire) == '-113,"Undefined header"'
+
+
+def test_a_current_source_and_its_limit_of_the_voltage(wire: MessageBasedResource) -> None:
+    library = wire.visalib
+    assert isinstance(library, LabnisVisaLibrary)
+    wire.write(":SOUR:FUNC CURR;:SOUR:RANG 1E-3;LEV 2E-7;:OUTP ON")  # it has steps of 10 nA
+    assert wire.query(":OUTP?;:SOUR:FUNC?") == "1;CURR"
+    assert float(library.world.present_state().current.mean()) == pytest.approx(2e-7, rel=1e-3)
+    assert int(wire.query(":STAT:COND?")) & 3072 == 0
+    wire.write(":SOUR:PROT:VOLT 1;:SOUR:LEV -1E-3")
+    assert abs(library.world.line_voltage()) * library.world.divider == pytest.approx(1.0, rel=1e-3)
+    assert int(wire.query(":STAT:COND?")) & 3072 == 1024
+    wire.write(":SOUR:FUNC VOLT")
+    assert rejected(wire).startswith("-221")
+    wire.write(":OUTP OFF;:SOUR:FUNC VOLT")
+    assert library.world.source.output is False
+    assert rejected(wire) == NO_ERROR
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_qcodes_driver_as_a_source_of_current(twin: Twin, wire: MessageBasedResource) -> None:
+    yoko = YokogawaGS200("yoko", twin.addresses["source"], visalib=twin.visalib)
+    yoko.source_mode("CURR")
+    yoko.current_range(1e-3)
+    yoko.voltage_limit(10)
+    yoko.output("on")
+    yoko.current(3e-7)
+    assert yoko.current() == pytest.approx(3e-7)
+    library = wire.visalib
+    assert isinstance(library, LabnisVisaLibrary)
+    assert float(library.world.present_state().current.mean()) == pytest.approx(3e-7, rel=1e-3)
+    yoko.current(0)
+    yoko.output("off")
+    assert rejected(wire) == NO_ERROR
+
+
+def test_a_current_that_the_device_cannot_have_flows_as_far_as_it_can() -> None:
+    instruments = {"source": SimulatedInstrument("source", ("YokogawaGS200",), (SimulatedRole("bias", "bias"),))}
+    with open_twin(SHIPPED_TRUTH, seed=0, wiring={"divider": 1.0}, instruments=instruments) as twin:
+        wire = opened_wire(twin)
+        wire.write(":SOUR:FUNC CURR;:SOUR:RANG 1E-3;LEV 1E-3;:OUTP ON")
+        assert isinstance(wire.visalib, LabnisVisaLibrary)
+        twin.clock.sleep(10)
+        assert 1e-6 < float(wire.visalib.world.present_state().current.mean()) < 1e-3
+        wire.write(":OUTP OFF")
+        assert rejected(wire) == NO_ERROR

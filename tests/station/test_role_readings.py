@@ -29,8 +29,8 @@ def panels_of(station: OpenStation) -> dict[str, Any]:
     return library.panels
 
 
-def readings(station: OpenStation) -> dict[str, RoleReading]:
-    return {one.role: one for one in read_roles(station, station.config.roles)}
+def readings(station: OpenStation, *roles: str) -> dict[str, RoleReading]:
+    return {one.role: one for one in read_roles(station, roles or station.config.roles)}
 
 
 def test_every_role_is_read_and_nothing_changes(station: OpenStation) -> None:
@@ -62,6 +62,43 @@ def test_a_reading_that_fails_does_not_hide_the_others(station: OpenStation) -> 
     found = readings(station)
     assert "overload" in found["lockin"].problem
     assert found["fridge"].problem == ""
+
+
+@pytest.mark.parametrize(
+    ("combination", "left", "told"),
+    [
+        ("keithley_2400_dmm6500", b"VOLT:REL 0.5;:VOLT:REL:STAT ON", ":SENS:VOLT:DC:REL:STAT? reads 1, not 0"),
+        ("keithley_2400_dmm6500", b"CALC:VOLT:MATH:STAT ON", ":CALC:VOLT:DC:MATH:STAT? reads 1, not 0"),
+        ("keithley_2400_dmm6500", b'SENS:FUNC "CURR"', ":SENS:FUNC? reads CURR:DC, not VOLT:DC"),
+        ("gs200_34465a", b"VOLT:NULL:STAT ON;VAL 0.5", ":SENS:VOLT:DC:NULL:STAT? reads 1, not 0"),
+        (
+            "gs200_34465a",
+            b"VOLT:NULL:STAT ON;VAL 0.5;:CALC:SCAL:FUNC SCAL;GAIN 100;STAT ON",
+            "reads 1, not 0, :CALC:SC",
+        ),
+    ],
+)
+def test_what_somebody_left_at_a_meter_is_told_in_place_of_a_wrong_reading(
+    tmp_path: Path, combination: str, left: bytes, told: str
+) -> None:
+    text = COMBINATIONS[combination].read_text(encoding="utf-8")
+    config = load_station(write_station(tmp_path, text))
+    with twin_of(config, None, 1) as twin, open_station(config, twin=twin) as opened:
+        opened.open(["current"])
+        panel = panels_of(opened)[config.roles["current"].instrument]
+        assert readings(opened, "current")["current"].value is not None
+        panel.receive(left)
+        before = copy.deepcopy(panel.state)
+        found = readings(opened, "current")["current"]
+        assert (found.value, found.problem) == (None, "")
+        assert found.remark.startswith("not read, it would be wrong: ")
+        assert told in found.remark
+        assert panel.state == before
+
+
+def test_a_harmonic_that_somebody_left_is_told_in_place_of_a_wrong_reading(station: OpenStation) -> None:
+    panels_of(station)["sr830"].receive(b"HARM 2")
+    assert readings(station)["lockin"].remark == ("not read, it would be wrong: HARM? reads 2, not 1. A run sets it.")
 
 
 def test_a_source_without_a_switch_at_0_volts_is_not_told_as_on(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def refuse_unfinished(voltage: Real, current: Real, measured: Real, planned: Rea
     `voltage` (V) and `current` (A), both (n,), are the finite readings, `measured` (V) the biases so far, in the order
     of measurement, and `planned` (V) all of them.
     """
-    advice = "`labnis resume` continues the run, `labnis resume --dry-run` a simulated one"
+    advice = "`labnis resume` continues the run, `labnis resume --dry-run` one of a dry run"
     if voltage.size < FEWEST_POINTS:
         raise FitError(
             f"only {voltage.size} of {planned.size} points have a reading: too few for an I–V fit, which needs "

@@ -16,7 +16,7 @@ from scipy.constants import e, k
 from scipy.special import kve
 
 from labnis.fit.arrays import Real
-from labnis.fit.estimate import number_text
+from labnis.fit.estimate import Estimate, number_text
 from labnis.fit.junction._heated_pair import HeatedPair
 from labnis.fit.junction._injection import INJECTION
 from labnis.fit.junction._pair import PairModel
@@ -42,6 +42,8 @@ LOSSES = {
 RESULTS = ("gap", "normal_resistance", "electron_temperature")
 # The linear change is that of a small loss.
 _PLAUSIBLE = (0.0, 0.5)
+# A limit of more than this part of a result bounds nothing.
+_USELESS = 0.1
 
 
 def gap_loss_columns(model: CurveModel, values: Mapping[str, float]) -> Real:
@@ -112,13 +114,17 @@ def losses_beyond_sigma(fit: FitResult) -> tuple[str, ...]:
     for loss, cause in LOSSES.items():
         changes = {name: fit.inputs.get(_input(loss, name), 0.0) for name in RESULTS if name in fit.free}
         large = [
-            f"{name} by up to {number_text(change, fit[name].unit)}"
-            for name, change in changes.items()
-            if change > fit[name].sigma
+            f"{name} by {_up_to(change, fit[name])}" for name, change in changes.items() if change > fit[name].sigma
         ]
         if large:
             found.append(f"{cause}, which may change {' and '.join(large)} (95 %), more than σ")
     return tuple(found)
+
+
+def _up_to(change: float, result: Estimate) -> str:
+    if change > _USELESS * abs(result.value):
+        return "more than a tenth of itself, for all that so few points tell"
+    return f"up to {number_text(change, result.unit)}"
 
 
 def _input(loss: str, result: str) -> str:

@@ -15,6 +15,9 @@ from labnis.physics.superconductor import critical_temperature
 
 __all__ = ["isotherm_parameters", "joined_prior"]
 
+# Least scatter of a bath's readings, in units of the error that all baths have in common.
+_LEAST_SCATTER = 1e-3
+
 
 def isotherm_parameters(
     cooler: SINISCooler,
@@ -77,6 +80,8 @@ def joined_prior(
     at = np.flatnonzero((scatter > 0) | (bath_error > 0))
     if at.size:
         names, values = bath_names(isotherms), np.array([i.bath_temperature for i in isotherms])
-        covariance = (np.diag(scatter**2) + bath_error**2)[np.ix_(at, at)]
+        # Readings that are all the same have no scatter, and two baths an error of exactly the same size.
+        own = np.maximum(scatter, _LEAST_SCATTER * bath_error)
+        covariance = (np.diag(own**2) + bath_error**2)[np.ix_(at, at)]
         known.append(FitResult("thermometer", tuple(names[i] for i in at), ("K",) * at.size, values[at], covariance))
     return reduce(joined, known) if known else None

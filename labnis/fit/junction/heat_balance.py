@@ -43,8 +43,8 @@ _SUBTLEST = ("dephasing_rate",)
 _ROUNDS, _SETTLED, _ACCURACY = 3, 0.03, 1e-8
 _SUBTLE = ("dynes", *_SUBTLEST)
 _ADVICE = (
-    "a parameter that `free` does not name keeps the cooler's value; electron_phonon and kapitza need biases beyond "
-    "the gap or a warm isotherm (0.3 K), the dephasing rate a cold one"
+    "electron_phonon and kapitza need biases beyond the gap or a warm isotherm (0.3 K), the dephasing rate a cold one; "
+    "a parameter that is held (`free` does not name it) keeps its value"
 )
 
 

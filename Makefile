@@ -8,10 +8,10 @@ NEWEST := .venv-newest
 LOWEST := .venv-lowest
 DEPENDENT := tests/station tests/drivers tests/sim_instruments tests/cli/test_calibrate.py tests/test_private_names.py
 
-.PHONY: dry-run test test-documentation test-newest test-lowest test-faults test-long coverage soak reproduce lint audit bench clean
+.PHONY: dry-run test test-documentation test-newest test-lowest test-faults test-long coverage soak reproduce lint docs audit bench clean
 
 # As many processes as cores: more threads in each of them make all of them slower, by a factor of two.
-test test-documentation test-newest test-lowest test-faults test-long coverage: export OMP_NUM_THREADS = 1
+test test-documentation test-newest test-lowest test-faults test-long coverage docs: export OMP_NUM_THREADS = 1
 
 dry-run: $(VENV)/installed
 	$(BIN)/labnis calibrate --dry-run
@@ -66,6 +66,11 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Without the network; its notebooks run, and any warning is an error.
+docs: $(VENV)/installed-docs
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --nitpicky --doctree-dir build/doctrees docs build/docs
+	@echo "build/docs/index.html"
+
 # Vulnerabilities of dependencies are warnings, not failures; and the database may not be reachable.
 audit: $(VENV)/installed-dev
 	timeout 120 $(BIN)/pip-audit --skip-editable --timeout 5 || echo "warning: look at what pip-audit says above"
@@ -80,6 +85,10 @@ $(VENV)/installed: pyproject.toml
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	touch $@
 
 $(VENV)/installed-bench: $(VENV)/installed

@@ -259,13 +259,49 @@ class Device(Section):
 
 
 class TwinSection(Section):
-    """The simulated fridge of a dry run."""
+    """The simulated fridge of a dry run.
+
+    Attributes
+    ----------
+    file
+        Its truth file, relative to the station file.
+
+    """
 
     file: PathText
 
 
 class LabnisSection(Section):
-    """The `labnis:` section of the file, as written; `roles` are checked one by one."""
+    """The `labnis:` section of the file, as written; `roles` are checked one by one.
+
+    Attributes
+    ----------
+    roles
+        Role → name of its instrument, or a section with the keys of its kind.
+    wiring
+        Between the instruments and the device.
+    limits
+        Protect the device and the fridge.
+    interlocks
+        Conditions that end a run, or let it wait.
+    device
+        Its name, or a section.
+    packages
+        The lab's own packages beside the file, whose classes it and procedures may name.
+    data
+        Folder for runs, relative to the file.
+    ledger
+        SQLAlchemy URL of the ledger; by default it is ledger.sqlite in the data folder.
+    valid_for
+        Quantity → time (h) that a calibration of it is valid for; by default until the next one.
+    visalib
+        PyVISA library at the real fridge, "@py" or "@ivi"; by default PyVISA's own choice.
+    twin
+        The simulated fridge of a dry run, which is not possible without it.
+    uncertainty
+        What instruments and wiring may err by.
+
+    """
 
     roles: dict[str, Any]
     wiring: Wiring

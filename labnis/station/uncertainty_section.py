@@ -122,9 +122,17 @@ class InstrumentUncertainty(Section):
 
 
 class WiringUncertainty(Section):
-    """What is stated of the wiring: `series_resistance` (ohm or relative), `divider` and `amplifiers` (gain, relative).
+    """What is stated of the wiring.
 
-    That of an amplifier in front of a lock-in belongs to the gain of the lock-in.
+    Attributes
+    ----------
+    series_resistance
+        Of the line (ohm or relative).
+    divider
+        Of its ratio, relative.
+    amplifiers
+        Of the gain of each, relative; that of an amplifier in front of a lock-in belongs to the gain of the lock-in.
+
     """
 
     series_resistance: StatedUncertainty | None = None
@@ -154,7 +162,14 @@ class DriftUncertainty(Section):
 
 
 class FrequencyReference(StatedUncertainty):
-    """Relative uncertainty of the frequencies of the instruments that share a reference, by their names."""
+    """Relative uncertainty of the frequencies of the instruments that share a reference.
+
+    Attributes
+    ----------
+    shared
+        Their names under `instruments:`.
+
+    """
 
     shared: Annotated[tuple[Name, ...], Field(strict=False)] = ()
 

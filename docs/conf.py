@@ -1,0 +1,43 @@
+"""How Sphinx builds the site of the documentation: `make docs`. Nothing is fetched from the network."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `generated_pages`
+
+from generated_pages import replace_generated
+
+from labnis import __version__ as release
+
+project = "labnis"
+copyright = "the authors of labnis"  # noqa: A001  # Sphinx's name
+version = release
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["figures"]
+html_theme = "furo"
+html_title = f"labnis {release}"
+html_show_sphinx = False
+
+# The pages are those that a code host shows: its anchors of headings, and no highlighting that they do not ask for.
+myst_heading_anchors = 4
+highlight_language = "none"
+
+# Every notebook runs at each build, in an empty folder; an exception or a warning of labnis ends the build.
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
+nb_output_stderr = "warn"
+
+# In docstrings `name` is code, and types are those of the signature.
+default_role = "code"
+autodoc_default_options = {"members": True, "member-order": "bysource"}
+autodoc_typehints_format = "short"
+napoleon_google_docstring = False
+napoleon_use_ivar = True
+# Links to pages and headings must lead somewhere; types of Python and of other packages have no page here.
+nitpick_ignore_regex = [("py:.*", ".*")]
+
+
+def setup(app):  # noqa: ANN001, ANN201, D103  # Sphinx calls it
+    app.connect("source-read", replace_generated)

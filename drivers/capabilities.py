@@ -29,7 +29,7 @@ class HasChannels(Protocol):
     """Optional for a class whose channels fill a role, not the instrument: a station file then names one of them."""
 
     channel_names: Sequence[str]
-    """Names of the submodules, as `channel:` has them; those of the largest model."""
+    """Names of the submodules, as the key `channel` has them; those of the largest model."""
     channel_class: type
     """Class of a channel."""
 

@@ -116,7 +116,7 @@ class BiasSweep(Measurement):
         return ""
 
     def largest_bias(self) -> float:
-        """Largest |bias| (V), for which the source is prepared."""
+        """Largest absolute bias (V), for which the source is prepared."""
         return float(np.abs(self.biases()).max())
 
     def point_duration(self) -> float:

@@ -1,5 +1,6 @@
 """How Sphinx builds the site of the documentation: `make docs`. Nothing is fetched from the network."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -21,6 +22,7 @@ html_show_sphinx = False
 # The pages are those that a code host shows: its anchors of headings, and no highlighting that they do not ask for.
 myst_heading_anchors = 4
 highlight_language = "none"
+smartquotes = False  # texts have names and values to be copied
 
 # Every notebook runs at each build, in an empty folder; an exception or a warning of labnis ends the build.
 nb_execution_mode = "force"
@@ -39,5 +41,16 @@ napoleon_use_ivar = True
 nitpick_ignore_regex = [("py:.*", ".*")]
 
 
-def setup(app):  # noqa: ANN001, ANN201, D103  # Sphinx calls it
+SEVERAL = re.compile(r"^(\w+(?:, \w+)+)\n((?: {4}.+\n?)+)", re.MULTILINE)
+"""Names in a docstring that share a description."""
+
+
+def separate(_app, _what, _name, _object, _options, lines):
+    """Give each attribute its own description: napoleon takes the first of several names for a type."""
+    parts = SEVERAL.sub(lambda found: "".join(f"{name}\n{found[2]}" for name in found[1].split(", ")), "\n".join(lines))
+    lines[:] = parts.split("\n")
+
+
+def setup(app):  # noqa: D103  # Sphinx calls it
+    app.connect("autodoc-process-docstring", separate, priority=400)  # before napoleon
     app.connect("source-read", replace_generated)

@@ -106,22 +106,24 @@ def kind_of(schema: dict[str, Any]) -> str:
     """What a value has to be, in words, by its JSON schema."""
     match schema:
         case {"anyOf": choices}:
-            return " or ".join(kind_of(one) for one in choices if one.get("type") != "null")
+            words = " or ".join(kind_of(one) for one in choices if one.get("type") != "null")
         case {"enum": choices}:
-            return " or ".join(f"`{one}`" for one in choices)
+            words = " or ".join(f"`{one}`" for one in choices)
         case {"prefixItems": parts}:
-            return f"[{', '.join(map(kind_of, parts))}]"
+            words = f"[{', '.join(map(kind_of, parts))}]"
         case {"items": part}:
-            return f"list of {kind_of(part)}"
+            words = f"list of {kind_of(part)}"
         case {"additionalProperties": dict(part)}:
-            return f"NAME: {kind_of(part)}"
+            words = f"NAME: {kind_of(part)}"
         case {"$ref": "#/$defs/StatedUncertainty"}:
-            return "stated uncertainty"
+            words = "stated uncertainty"
         case {"$ref": _} | {"type": "object"}:
-            return "section"
+            words = "section"
         case {"format": "date"}:
-            return "date"
+            words = "date"
         case {"type": name}:
             bounds = [f"{sign} {schema[word]:g}" for word, sign in BOUNDS.items() if word in schema]
-            return f"{TYPES[name]} {', '.join(bounds)}".strip()
-    return "see meaning"
+            words = f"{TYPES[name]} {', '.join(bounds)}".strip()
+        case _:
+            words = "see meaning"
+    return words

@@ -35,6 +35,7 @@ nb_output_stderr = "warn"
 default_role = "code"
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints_format = "short"
+autodoc_class_signature = "separated"
 napoleon_google_docstring = False
 napoleon_use_ivar = True
 # Links to pages and headings must lead somewhere; types of Python and of other packages have no page here.

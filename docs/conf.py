@@ -35,7 +35,6 @@ nb_output_stderr = "warn"
 default_role = "code"
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints_format = "short"
-autodoc_class_signature = "separated"
 napoleon_google_docstring = False
 napoleon_use_ivar = True
 # Links to pages and headings must lead somewhere; types of Python and of other packages have no page here.
@@ -52,6 +51,12 @@ def separate(_app, _what, _name, _object, _options, lines):
     lines[:] = parts.split("\n")
 
 
+def without_arguments(_app, what, _name, _object, _options, signature, _returned):
+    """Leave out the signature of a protocol, which has none of its own."""
+    return ("", "") if what == "class" and (signature or "").startswith("(*args") else None
+
+
 def setup(app):  # noqa: D103  # Sphinx calls it
     app.connect("autodoc-process-docstring", separate, priority=400)  # before napoleon
+    app.connect("autodoc-process-signature", without_arguments)
     app.connect("source-read", replace_generated)

@@ -41,7 +41,7 @@ def _conductance_derivatives(z: Complex, orders: Sequence[int]) -> list[Complex]
 class NISJunction:
     """A junction with a Dynes-broadened BCS density of states.
 
-    n_S(E) = |Re[(E + iγΔ) / √((E + iγΔ)² − Δ²)]| (Dynes et al., PRL 41, 1509).
+    n_S(E) = `|Re[(E + iγΔ) / √((E + iγΔ)² − Δ²)]|` (Dynes et al., PRL 41, 1509).
 
     Attributes
     ----------

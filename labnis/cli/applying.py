@@ -70,6 +70,9 @@ def apply(
     else:
         calibration = _valid(config, data, stored, _QUANTITIES[what])
     found = calibration.apply(measured, **known)
+    if chosen is not None and known:
+        other = _otherwise(calibration.run.metadata, metadata)
+        found.attrs["warnings"] = "; ".join(filter(None, [found.attrs["warnings"], *other]))
     if out is not None:
         try:
             without_complex(found).to_netcdf(out, engine="h5netcdf")
@@ -94,6 +97,18 @@ def _opened(path: Path) -> xarray.Dataset:
     if {"s11_re", "s11_im"} <= {*map(str, data)}:
         data["s11"] = data["s11_re"] + 1j * data["s11_im"]
     return data
+
+
+def _otherwise(chosen: Mapping[str, Any], metadata: Mapping[str, Any]) -> list[str]:
+    """In what the run of a chosen calibration is another than the one it is applied to; its chain may be the same."""
+    if chosen["simulated"] != metadata["simulated"]:
+        raise RequestError("one of the runs is simulated, and the other is not: nothing is applied")
+    pairs = {"device": (device_of(chosen), device_of(metadata)), "cooldown": (chosen["cooldown"], metadata["cooldown"])}
+    return [
+        f"it was made with the {what} {own!r}, and the data have {its!r}"
+        for what, (own, its) in pairs.items()
+        if own != its
+    ]
 
 
 def _valid(config: StationConfig, data: Path | None, stored: Run, quantity: str) -> Calibration:

@@ -13,7 +13,7 @@ from labnis.exchange.exporting import FORMATS
 from labnis.exchange.exporting import export as written_as
 from labnis.ledger.of_station import ledger_of
 from labnis.station import load_station
-from labnis.storage import find_run, list_runs
+from labnis.storage import find_run, list_runs, read_metadata, unreadable_runs
 from labnis.ui.output import say
 
 __all__ = ["export"]
@@ -41,6 +41,17 @@ def export(
     runs = [one.path for one in list_runs(folder) if one.cooldown == run]
     if not runs:
         raise RequestError(f"no run of a cooldown {run!r} in {folder}")
+    if damaged := unreadable_runs(folder, run):
+        what = "; ".join(f"{one.path}: {one.reason}" for one in damaged)
+        raise RequestError(
+            f"the folder would lack files that cannot be read: {what}. Repair (`labnis recover`) or move them."
+        )
     found = ledger_of(config, data).calibrations(cooldown=run)
+    copied = {read_metadata(path)["run_id"] for path in runs}
+    if absent := sorted({one.run_id for one in found} - copied):
+        say(
+            f"labnis: of {len(absent)} runs the ledger has calibrations, and {folder} no file: {', '.join(absent)}",
+            err=True,
+        )
     write_crate(run, runs, [record_of(one) for one in found], out)
     say(f"{out}: {len(runs)} runs, {len(found)} calibrations")

@@ -31,6 +31,7 @@ from labnis.storage import (
     newest_versions,
     read_fits,
     read_metadata,
+    unreadable_runs,
 )
 from labnis.ui.estimates import estimate_table
 from labnis.ui.output import cells, console_of, encodable, print_table, say, say_json
@@ -87,7 +88,9 @@ def refit(  # noqa: PLR0913, PLR0917  # options
     ):
         task = progress.add_task("runs", total=len(paths))
 
-        lost: dict[str, str] = {}
+        # What cannot be read may be of this cooldown.
+        damaged = [one for name in runs for one in unreadable_runs(folder, name)]
+        lost = {one.path.name: f"it cannot be read: {one.reason}" for one in damaged}
 
         def told(one: Refitted) -> None:
             progress.advance(task)
@@ -95,7 +98,7 @@ def refit(  # noqa: PLR0913, PLR0917  # options
                 if kept is not None:
                     kept.keep(one)
             except (LabnisError, LedgerError, StorageError) as error:  # the others are kept
-                lost[one.run_id] = str(error)
+                lost[one.run_id] = f"its fits are not kept: {error}"
 
         def executor() -> Executor:
             return executors.enter_context(_executor(len(paths), cluster))
@@ -259,7 +262,7 @@ def _end(found: Sequence[Refitted], lost: Mapping[str, str]) -> None:
         for one in found
         for name, text in one.problems.items()
     ]
-    failed += [f"{run_id}: its fits are not kept: {why}" for run_id, why in lost.items()]
+    failed += [f"{run}: {why}" for run, why in lost.items()]
     if failed:
         raise DataQualityError("; ".join(failed))
     doubtful = [f"{one.run_id}: {', '.join(sorted(one.doubtful))}" for one in found if one.doubtful]

@@ -16,7 +16,7 @@ from labnis.exchange._units import UNITS, converted, listed
 from labnis.exchange.reading import Column as Read
 from labnis.exchange.reading import is_simulated, read_columns
 from labnis.experiment.analysis import Analysis, analyse, analyses_of_run, published, published_name
-from labnis.experiment.calibrations import Prior, chosen_priors, records_of
+from labnis.experiment.calibrations import Prior, checked_priors, chosen_priors, records_of
 from labnis.experiment.curves import record_of
 from labnis.experiment.run import Run
 from labnis.fit import FitContext, FitResult
@@ -178,9 +178,11 @@ def import_run(  # noqa: PLR0913  # all but three are optional
     stage = values["fridge_temperature"] if "fridge_temperature" in values else np.full(1, np.nan)
     known = stage[np.isfinite(stage)]
     wiring = {"series_resistance": series_resistance, "divider": 1.0}
-    simulated = path is not None and is_simulated(path)
+    attributes = source.attrs if isinstance(source, xarray.Dataset) else {}
+    simulated = is_simulated(path) if path is not None else bool(attributes.get("simulated", False))
     runs, name = [Path(run) for run in priors_from], str(described.get("name", ""))
-    priors = chosen_priors(runs, cooldown, device=name, wiring=wiring, dry_run=simulated, ledger=ledger)
+    chosen = chosen_priors(runs, cooldown, device=name, wiring=wiring, dry_run=simulated, ledger=ledger)
+    priors = checked_priors(chosen, simulated=simulated)
     context = FitContext(
         wiring=wiring,
         device=described,

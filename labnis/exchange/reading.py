@@ -82,7 +82,13 @@ def is_simulated(path: Path) -> bool:
             with h5py.File(path, "r") as file:
                 if file.attrs.get("simulated", False):  # a run itself, or a copy
                     return True
+        if path.suffix.lower() == ".db":  # of many datasets the newest one is read
+            with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
+                (newest,) = database.execute("SELECT * FROM runs ORDER BY run_id DESC LIMIT 1").fetchall() or [()]
+            return _SIMULATED.search(" ".join(map(str, newest)).encode()) is not None
         return _SIMULATED.search(path.read_bytes()) is not None
+    except sqlite3.Error as error:
+        raise RequestError(f"{path}: cannot be read as a database of QCoDeS: {error}") from error
     except OSError as error:
         raise RequestError(f"{path}: cannot be read: {error.strerror or error}") from error
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
@@ -114,7 +114,14 @@ class Calibration:
         notes = [*self._covers(data, measured, wiring or None, instruments or None)]
         if instruments and missing:
             notes.append(f"not known of the data, and not checked: the instruments {', '.join(missing)}")
+        if measured is not None and measured.tzinfo is None:
+            raise RequestError(f"measured: {measured} has no time zone")
         drift = self._drift(measured)
+        if "spectrum" in known:
+            notes += _unit_notes(data)
+            apart = timedelta(0) if measured is None else abs(measured - self.run.metadata["start"])
+            if apart >= timedelta(days=1) and not drift:
+                notes.append(f"no drift of the gain is known, and none in σ: the calibration is {apart.days} days away")
         if "spectrum" in known and drift:
             notes.append(f"σ of the gain contains a drift of {drift:.2g} dB, as seen in its cooldown")
         parts: dict[str, tuple[Any, ...]] = {}
@@ -182,12 +189,26 @@ def _by_frequency(data: xarray.Dataset) -> xarray.Dataset:
     if "frequency" not in data.coords:
         return data
     for name, wanted in (("frequency", "Hz"), ("spectrum", "W/Hz")):
-        unit = data[name].attrs.get("units", wanted) if name in data.variables else wanted
+        attributes = data[name].attrs if name in data.variables else {}
+        unit = attributes.get("units", attributes.get("unit", wanted))
         if unit != wanted:
             raise RequestError(f"{name} is in {unit}; it has to be in {wanted}")
     if data.sizes["frequency"] < 2 or data["frequency"].to_index().has_duplicates:
         raise RequestError("at least two frequencies are needed, each once")
     return data.sortby("frequency")
+
+
+def _unit_notes(data: xarray.Dataset) -> list[str]:
+    """What is taken for granted of a spectrum; RequestError where it is no power."""
+    spectrum = data["spectrum"]
+    values = spectrum.values
+    if np.iscomplexobj(values) or np.isinf(values).any() or (values < 0).any():
+        raise RequestError("spectrum has values that are complex, infinite or negative; it has to be a power in W/Hz")
+    return (
+        []
+        if {"unit", "units"} & spectrum.attrs.keys()
+        else ["the unit of the spectrum is not stated, and was taken for W/Hz"]
+    )
 
 
 def _columns(name: str, dims: Sequence[Any], parts: AtDevice, unit: str) -> dict[str, tuple[Any, ...]]:

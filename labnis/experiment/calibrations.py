@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -28,6 +28,7 @@ from labnis.storage import RunFileError, find_run, newest_versions, read_fits, r
 __all__ = [
     "Logbook",
     "Prior",
+    "checked_priors",
     "chosen_priors",
     "has_prior",
     "latest_prior",
@@ -49,7 +50,7 @@ _LINE = ("divider", "series_resistance")
 class Prior:
     """A fit that another analysis needs (None if it failed), its run, and its name in the file of that.
 
-    Whether a user has `chosen` it.
+    Whether a user has `chosen` it, and whether it was `simulated`, as far as that is known of one that was chosen.
     """
 
     fit: FitResult | None
@@ -57,6 +58,7 @@ class Prior:
     run_id: str
     name: str
     chosen: bool = False
+    simulated: bool = False
 
 
 def priors_of(analyses: Iterable[Analysis], fits: Mapping[str, FitResult], path: Path, run_id: str) -> dict[str, Prior]:
@@ -156,8 +158,18 @@ def chosen_priors(
             entry = entries.get(names[name])
             if entry is not None and entry.revoked is not None:
                 told.append(f"it was revoked: {entry.reason}")
-            found[name] = Prior(replace(fit, warnings=tuple(told)), path, stored.run_id, names[name], chosen=True)
+            known_fit = replace(fit, warnings=tuple(told))
+            found[name] = Prior(known_fit, path, stored.run_id, names[name], True, metadata["simulated"])
     return found
+
+
+def checked_priors(found: Mapping[str, Prior | None], *, simulated: bool) -> dict[str, Prior]:
+    """Those that there are; RequestError where one is simulated, and the data, which are not `simulated`, are not."""
+    priors = {name: prior for name, prior in found.items() if prior is not None}
+    for prior in priors.values():
+        if prior.simulated and not simulated:
+            raise RequestError(f"{prior.run_path} is a simulated run; real data take their priors from real ones")
+    return priors
 
 
 def records_of(priors: Mapping[str, Prior]) -> list[dict[str, str]]:
@@ -168,10 +180,17 @@ def records_of(priors: Mapping[str, Prior]) -> list[dict[str, str]]:
     ]
 
 
-def passed_over(used: Mapping[str, Prior | None], ledger: Ledger, cooldown: str, *, simulated: bool) -> tuple[str, ...]:
-    """Statements about fits that are newer than those `used`, by analysis, but in doubt or expired."""
+def passed_over(
+    used: Mapping[str, Prior | None], own: Container[str], ledger: Ledger, cooldown: str, *, simulated: bool
+) -> tuple[str, ...]:
+    """Statements about fits that are newer than those `used`, by analysis, but in doubt or expired.
+
+    Of those that are the session's `own`, as measured or chosen, nothing is said; RequestError if one is simulated, and
+    the data, which are not `simulated`, are not.
+    """
+    checked_priors(used, simulated=simulated)
     found = []
-    for analysis, prior in used.items():
+    for analysis, prior in [(name, prior) for name, prior in used.items() if name not in own]:
         newest = ledger.latest(cooldown, simulated, analysis=analysis, doubtful=True, expired=True)
         if newest is not None and (prior is None or prior.run_id != newest.run_id):
             doubt = f"is in doubt: {newest.warnings} (--accept uses it)" if newest.warnings else ""

@@ -311,8 +311,7 @@ class Session:
     def _plan(self, analyses: tuple[Analysis, ...], goals: Sequence[PrecisionGoal], context: FitContext) -> RunPlan:
         found = {need: self._prior(need) for need in needs_of(analyses)}
         priors = {name: prior for name, prior in found.items() if prior is not None}
-        others = {need: prior for need, prior in found.items() if need not in self._fits}
-        doubtful = passed_over(others, self.ledger, self.cooldown, simulated=self.simulated)
+        doubtful = passed_over(found, self._fits, self.ledger, self.cooldown, simulated=self.simulated)
         return RunPlan(analyses, goals_of(analyses, goals), priors, context, doubtful)
 
     def _prior(self, analysis: str) -> Prior | None:

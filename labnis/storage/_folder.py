@@ -24,7 +24,17 @@ from labnis.storage._metadata import writer_of
 from labnis.storage._reading import metadata_and_damage
 from labnis.storage.errors import DataRootError, RunFileError, RunNotFoundError
 
-__all__ = ["RunSummary", "check_data_root", "find_run", "list_runs", "run_id_of", "run_path", "slug", "take_number"]
+__all__ = [
+    "RunSummary",
+    "check_data_root",
+    "find_run",
+    "list_runs",
+    "run_id_of",
+    "run_path",
+    "slug",
+    "take_number",
+    "unreadable_runs",
+]
 
 # Names that Windows reserves for devices, with or without an extension.
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
@@ -158,6 +168,12 @@ def list_runs(data_root: Path, *, tags: Iterable[str] = ()) -> list[RunSummary]:
     wanted = set(tags)
     summaries = [run for run in map(_summary, run_files(data_root)) if wanted <= set(run.tags)]
     return sorted(summaries, key=_order)
+
+
+def unreadable_runs(data_root: Path, cooldown: str) -> list[RunSummary]:
+    """Files in the folder of a cooldown that cannot be read, and may be its runs."""
+    folder = data_root.resolve() / slug(cooldown or "no-cooldown")
+    return [run for run in list_runs(data_root) if run.start is None and run.path.resolve().is_relative_to(folder)]
 
 
 def _order(run: RunSummary) -> tuple[bool, int, float]:

@@ -15,6 +15,7 @@ import labnis as package
 from labnis.errors import RequestError
 from labnis.experiment.applying import Calibration, drift_rate
 from labnis.ledger import Calibration as Entry
+from sim_instruments import SHIPPED_TRUTH
 from tests.run.bench import BUDGETED_TEXT, Commands, write_station
 
 FEW = "--set ReflectionVsBias.points=15 --set ReflectionVsBias.frequencies=101 --set EmittedPowerVsBias.points=11"
@@ -154,3 +155,18 @@ def test_the_drift_seen_so_far_widens_sigma(calibrated: dict[str, Path]) -> None
     more = np.sqrt(week["density_systematic"] ** 2 - now["density_systematic"] ** 2)
     np.testing.assert_allclose(more / spectrum, np.log(10) / 10 * np.sqrt(7 * per_day), rtol=1e-6)
     assert "σ of the gain contains a drift of 0.26 dB, as seen in its cooldown" in week.attrs["notes"]
+
+
+def test_the_background_of_a_device_that_heats(labnis: Commands, tmp_path: Path) -> None:
+    # Of what the budget has, rounding left a variance of less than 0, and a step to an impossible device.
+    write_station(tmp_path, BUDGETED_TEXT)
+    cooler = f"--dry-run --twin {SHIPPED_TRUTH.with_name('micro_cooler.yaml')}"
+    labnis(f"run IVSweep {cooler} --set points=61")
+    (path,) = json.loads(labnis(f"run ReflectionVsBias {cooler} --json --set points=11 --set frequencies=101").out)[
+        "runs"
+    ]
+    applied = labnis(f"apply background {path} --from {path} --json")
+    assert applied.code in (0, 7), applied.err
+    columns = json.loads(applied.out)["columns"]
+    sigma = np.hypot(columns["reflection_statistical"], columns["reflection_systematic"])
+    assert np.isfinite(sigma).all() and sigma.max() < 0.1

@@ -59,6 +59,8 @@ def test_the_temperatures_are_those_of_the_fridge(server: TwinServer, tmp_path: 
     assert web.channel_temperature("tstill") == pytest.approx(0.85, rel=0.05)
     asked = {entry.instrument for entry in read_log(tmp_path / "log.jsonl") if entry.direction == "in"}
     assert asked == {"fridge_pc", "controller"}
+    for reader in (web, socket, controller):
+        reader.close()
 
 
 def test_the_heater_of_the_controller_warms_the_stage(server: TwinServer) -> None:
@@ -71,6 +73,7 @@ def test_the_heater_of_the_controller_warms_the_stage(server: TwinServer) -> Non
     assert before < server.twin.world.bath_temperature() < 0.2
     controller.output_off()
     assert not controller.output_enabled()
+    controller.close()
 
 
 def test_its_ports_follow_those_of_the_other_instruments(server: TwinServer) -> None:

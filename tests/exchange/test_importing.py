@@ -367,9 +367,14 @@ def test_powers_in_a_band(labnis: Commands, tmp_path: Path) -> None:
     _, traces, spectra = (package.open_run(path) for path in json.loads(answer.out)["runs"])
     voltage, power, known = (spectra.data[name].values for name in ("device_voltage", "band_power", "frequency"))
     columns = {"V (mV)": 1e3 * voltage, "P (dBm)": 10 * np.log10(power / 1e-3), "P_diode (nW)": 1e9 * power}
-    pd.DataFrame(columns).to_csv(tmp_path / "p.csv", index=False)
+    text = pd.DataFrame(columns).to_csv(index=False)
+    (tmp_path / "p.csv").write_text(text, encoding="utf-8")
     command = f"import p.csv --as EmittedPowerVsBias --device nis_device --from {traces.path} --columns"
-    answer = labnis(f"{command} 'device_voltage=V,band_power=P' --band 4.67GHz,140MHz --json")
+    asked = f"{command} 'device_voltage=V,band_power=P' --band 4.67GHz,140MHz --json"
+    refused = labnis(asked)
+    assert refused.code == 2 and "real data take their priors from real ones" in refused.err
+    (tmp_path / "p.csv").write_text(f'# {{"simulated": true}}\n{text}', encoding="utf-8")
+    answer = labnis(asked)
     assert answer.code == 7, "the reflection is of another cooldown"
     (path,) = json.loads(answer.out)["runs"]
     run = package.open_run(path)
@@ -386,7 +391,7 @@ def test_powers_in_a_band(labnis: Commands, tmp_path: Path) -> None:
     again = json.loads(labnis(f"refit {path} --json").out)["results"]
     for name in run.results:
         assert again[name]["before"] == again[name]["after"], "not one bit is another"
-    entries = json.loads(labnis("calibrations --json").out)
+    entries = json.loads(labnis("calibrations --simulated --json").out)
     assert {one["quantity"] for one in entries if one["run_id"] == run.run_id} == {"gain", "noise_temperature"}
     shown = labnis(f"show {path} --figure f.png")
     assert "power in a band at all biases" in shown.out and (tmp_path / "f.png").stat().st_size > 10_000
@@ -407,13 +412,17 @@ def test_powers_in_a_band(labnis: Commands, tmp_path: Path) -> None:
         priors_from=[traces.path],
     )
     in_columns = import_run(
-        {"device_voltage": voltage, "band_power": power, "fridge_temperature": 0.0, **stated},
+        xarray.Dataset(
+            {"device_voltage": ("row", voltage), "band_power": ("row", power), "fridge_temperature": 0.0, **stated},
+            attrs={"simulated": 1},
+        ),
         "EmittedPowerVsBias",
         data=tmp_path / "data",
         device="nis_device",
         priors_from=[traces.path],
     )
     for found in (same, in_columns):
+        assert found.metadata["simulated"]
         assert found.results["gain"].value == pytest.approx(run.results["gain"].value, abs=1e-4)
 
 

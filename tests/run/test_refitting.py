@@ -231,6 +231,19 @@ def test_a_cooldown_is_that_of_the_stations_device(labnis: Commands, runs: list[
     assert (answer.code, "the devices A7, nis_device have a cooldown 'dry-run', and 'B2'" in answer.err) == (2, True)
 
 
+def test_a_damaged_file_of_the_cooldown_is_told_and_no_folder_lacks_it(
+    labnis: Commands, runs: list[Path], tmp_path: Path
+) -> None:
+    os.truncate(runs[1], 60000)
+    answer = labnis("refit dry-run --analysis emitted_power")
+    assert answer.code == 7 and f"{runs[1].name}: it cannot be read" in " ".join(answer.err.split())
+    crate = labnis(f"export dry-run --to ro-crate --out {tmp_path / 'crate'}")
+    assert crate.code == 2 and "would lack files that cannot be read" in crate.err and runs[1].name in crate.err
+    runs[1].unlink()
+    crate = labnis(f"export dry-run --to ro-crate --out {tmp_path / 'crate'}")
+    assert crate.code == 0 and f"no file: {runs[1].stem[-8:]}" in " ".join(crate.err.split())
+
+
 def test_an_incomplete_run_is_not_changed(runs: list[Path]) -> None:
     runs[0].with_name(f"{runs[0].name}.journal").touch()
     with pytest.raises(RunInUseError, match="not complete"):

@@ -15,6 +15,7 @@ from labnis.fit._points import Points
 from labnis.fit._trace_data import traces_of
 from labnis.fit.arrays import Complex, Real
 from labnis.fit.junction._array import Junctions
+from labnis.fit.junction._island import LOWER_BOUNDS
 from labnis.fit.resonator._drift import drift_terms
 from labnis.fit.resonator._traces import Response, Traces
 from labnis.fit.result import FitResult
@@ -24,6 +25,8 @@ __all__ = ["AtDevice", "Background", "background", "density_at_device", "photons
 
 # Change of the logarithm of the gain per decibel.
 _PER_DECIBEL = np.log(10) / 10
+# Part of σ by which parameters are moved for a slope.
+_STEP = 1e-3
 
 
 class AtDevice(NamedTuple):
@@ -102,9 +105,17 @@ def background(fit: FitResult, data: xarray.Dataset, junctions: Junctions) -> Ba
     if fit.budget is not None:
         known = fit.budget.columns[free]
         covariance = covariance - fit.budget.within[np.ix_(free, free)]
-    scale = np.sqrt(np.maximum(np.diag(covariance), np.finfo(float).tiny))
+    # Of the whole: what is left of a variance that the budget has may be below 0 by rounding.
+    scale = np.sqrt(np.maximum(np.diag(fit.covariance)[free], np.finfo(float).tiny))
     power, axes = np.linalg.eigh(covariance / np.outer(scale, scale))
     principal = scale[:, None] * axes * np.sqrt(np.maximum(power, 0.0))
-    moves = [sum(np.abs(at(x + column) - found) ** 2 for column in columns.T) for columns in (principal, known)]
+    lowest = np.array([LOWER_BOUNDS.get(name, -np.inf) for name in values])
+
+    def moved_by(column: Real) -> Real:
+        # A part of it: a whole σ of what is hardly known leads to impossible devices. At a bound one side is one.
+        either = [at(np.maximum(x + side * column, lowest)) - found for side in (_STEP, -_STEP)]
+        return np.asarray(np.abs(either).max(axis=0) / _STEP)
+
+    moves = [sum(moved_by(column) ** 2 for column in columns.T) for columns in (principal, known)]
     noise = fit.noise**2 / (np.abs(gamma) ** 2).sum(axis=0)
     return Background(usable.frequency, found.conj(), np.sqrt(noise + moves[0]), np.sqrt(moves[1] + 0.0 * noise))

@@ -38,10 +38,11 @@ def export(
     if to != _CRATE:
         say("\n".join(map(str, written_as(find_run(folder, run), to, out))))
         return
-    runs = [one.path for one in list_runs(folder) if one.cooldown == run]
+    listed = list_runs(folder)
+    runs = [one.path for one in listed if one.cooldown == run]
     if not runs:
         raise RequestError(f"no run of a cooldown {run!r} in {folder}")
-    if damaged := unreadable_runs(folder, run):
+    if damaged := unreadable_runs(listed, folder, run):
         what = "; ".join(f"{one.path}: {one.reason}" for one in damaged)
         raise RequestError(
             f"the folder would lack files that cannot be read: {what}. Repair (`labnis recover`) or move them."

@@ -24,6 +24,7 @@ from labnis.ledger import Ledger, LedgerError, new_batch
 from labnis.ledger.of_station import ledger_of
 from labnis.station import load_station
 from labnis.storage import (
+    RunSummary,
     StorageError,
     collect_environment,
     find_run,
@@ -67,7 +68,11 @@ def refit(  # noqa: PLR0913, PLR0917  # options
     """
     config = load_station(station)
     folder = data or config.data
-    of_runs = {path: analyses_of_run(read_metadata(path)) for path in _found(folder, runs, since, config.device.name)}
+    # Of files that are named there is nothing to look for.
+    listed = list_runs(folder) if since is not None or not all(Path(name).is_file() for name in runs) else []
+    of_runs = {
+        path: analyses_of_run(read_metadata(path)) for path in _found(listed, folder, runs, since, config.device.name)
+    }
     if analysis is not None:
         there = ", ".join(dict.fromkeys(one.name for every in of_runs.values() for one in every)) or "none"
         of_runs = {path: every for path, every in of_runs.items() if analysis in [one.name for one in every]}
@@ -89,7 +94,7 @@ def refit(  # noqa: PLR0913, PLR0917  # options
         task = progress.add_task("runs", total=len(paths))
 
         # What cannot be read may be of this cooldown.
-        damaged = [one for name in runs for one in unreadable_runs(folder, name)]
+        damaged = [one for name in runs for one in unreadable_runs(listed, folder, name)]
         lost = {one.path.name: f"it cannot be read: {one.reason}" for one in damaged}
 
         def told(one: Refitted) -> None:
@@ -116,10 +121,11 @@ def refit(  # noqa: PLR0913, PLR0917  # options
     _end(found, lost)
 
 
-def _found(folder: Path, runs: Sequence[str], since: str | None, device: str) -> list[Path]:
-    """Files of the named runs, or of those of the named cooldowns, that began `since`."""
-    by_name = since is not None or not all(Path(name).is_file() for name in runs)
-    summaries = {run.path.resolve(): run for run in list_runs(folder)} if by_name else {}
+def _found(
+    listed: Sequence[RunSummary], folder: Path, runs: Sequence[str], since: str | None, device: str
+) -> list[Path]:
+    """Files of the named runs, or of those of the named cooldowns, that began `since`; `listed` are all."""
+    summaries = {run.path.resolve(): run for run in listed}
     paths: dict[Path, None] = {}
     for name in runs:
         of_cooldown = _of_device([path for path, run in summaries.items() if run.cooldown == name], name, device)

@@ -170,10 +170,10 @@ def list_runs(data_root: Path, *, tags: Iterable[str] = ()) -> list[RunSummary]:
     return sorted(summaries, key=_order)
 
 
-def unreadable_runs(data_root: Path, cooldown: str) -> list[RunSummary]:
-    """Files in the folder of a cooldown that cannot be read, and may be its runs."""
+def unreadable_runs(found: Iterable[RunSummary], data_root: Path, cooldown: str) -> list[RunSummary]:
+    """Of the runs `found` by `list_runs` those in the folder of a cooldown that cannot be read, and may be its."""
     folder = data_root.resolve() / slug(cooldown or "no-cooldown")
-    return [run for run in list_runs(data_root) if run.start is None and run.path.resolve().is_relative_to(folder)]
+    return [run for run in found if run.start is None and run.path.resolve().is_relative_to(folder)]
 
 
 def _order(run: RunSummary) -> tuple[bool, int, float]:

@@ -18,9 +18,10 @@ import numpy as np
 from sim_instruments.panels.front_panel import Handler, Setting, command
 from sim_instruments.panels.keithley_24xx_settings import COMMON, HEADROOM, MOST_READINGS, enclosing
 from sim_instruments.panels.keithley_24xx_source import OTHER, TEXTS
-from sim_instruments.panels.keithley_24xx_store import Keithley24xxStore, Reading
+from sim_instruments.panels.keithley_24xx_store import Keithley24xxStore
 from sim_instruments.panels.keithley_24xx_sweeps import Keithley24xxSweeps
 from sim_instruments.panels.scpi_values import Call, Choice, ScpiError, Switch, Text, find_mnemonic, short_form
+from sim_instruments.panels.stored_readings import Reading
 
 __all__ = ["Keithley24xxPanel"]
 

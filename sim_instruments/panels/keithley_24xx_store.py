@@ -9,30 +9,20 @@ simulated: `:TRACe:FREE?`, bits of limit tests, contact check, temperature and o
 of calculations (the raw readings are stored), and requests for service on a bus.
 """
 
-from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
-
-import numpy as np
 
 from sim_instruments.panels.front_panel import Handler, Setting, command
 from sim_instruments.panels.keithley_24xx_settings import MOST_READINGS
 from sim_instruments.panels.keithley_24xx_source import TEXTS
 from sim_instruments.panels.scpi import ScpiPanel
 from sim_instruments.panels.scpi_values import Call, Choice, Integer, ScpiError
+from sim_instruments.panels.stored_readings import STATISTICS, Reading
 
-__all__ = ["Keithley24xxStore", "Reading"]
+__all__ = ["Keithley24xxStore"]
 
-Reading = dict[str, float]
 READING_AVAILABLE, READING_OVERFLOW, AVAILABLE, FULL = 1 << 6, 1 << 7, 1 << 8, 1 << 9
 PROTECTED, IN_COMPLIANCE, IDLE, MEASUREMENT_SUMMARY = 1 << 13, 1 << 14, 1 << 10, 1
 ROOTS = (":TRACe", ":DATA")
-STATISTICS: Mapping[str, Callable[[list[float]], Any]] = {
-    "MEAN": np.mean,
-    "SDEV": lambda one: np.std(one, ddof=min(1, len(one) - 1)),
-    "MAX": np.max,
-    "MIN": np.min,
-    "PKPK": np.ptp,
-}
 # Bits of the status word of a reading, and those that they are in the measurement register.
 STATUS_BITS = {1: READING_OVERFLOW, 8: IN_COMPLIANCE, 16: PROTECTED, 1 << 16: IN_COMPLIANCE}
 

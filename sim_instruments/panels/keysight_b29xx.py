@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from sim_instruments.panels.channel_settings import channels_of
 from sim_instruments.panels.front_panel import Handler, Setting, command
-from sim_instruments.panels.keysight_b29xx_data import NOT_A_NUMBER, KeysightB29xxData, Reading
+from sim_instruments.panels.keysight_b29xx_data import NOT_A_NUMBER, KeysightB29xxData
 from sim_instruments.panels.keysight_b29xx_settings import (
     CHANNELS,
     HEADROOM,
@@ -25,6 +25,7 @@ from sim_instruments.panels.keysight_b29xx_settings import (
 )
 from sim_instruments.panels.keysight_b29xx_sweeps import KeysightB29xxSweeps, enclosing
 from sim_instruments.panels.scpi_values import Call, Choice, Integer, Number, ScpiError, Switch
+from sim_instruments.panels.stored_readings import Reading
 
 __all__ = ["KeysightB29xxPanel"]
 

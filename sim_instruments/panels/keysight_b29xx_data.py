@@ -7,10 +7,8 @@ while it stores, that a reset clears it, and that sizes count readings. The raw 
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
-
-import numpy as np
 
 from sim_instruments.panels.channel_settings import channels_of
 from sim_instruments.panels.front_panel import Handler, command
@@ -25,18 +23,11 @@ from sim_instruments.panels.scpi_values import (
     find_mnemonic,
     short_form,
 )
+from sim_instruments.panels.stored_readings import STATISTICS, Reading
 
-__all__ = ["NOT_A_NUMBER", "KeysightB29xxData", "Reading"]
+__all__ = ["NOT_A_NUMBER", "KeysightB29xxData"]
 
-Reading = dict[str, float]
 NOT_A_NUMBER, MOST_STORED = 9.91e37, 100_000
-STATISTICS: Mapping[str, Callable[[list[float]], Any]] = {
-    "MEAN": np.mean,
-    "SDEV": lambda one: np.std(one, ddof=min(1, len(one) - 1)),
-    "PKPK": np.ptp,
-    "MIN": np.min,
-    "MAX": np.max,
-}
 
 
 def _queries() -> dict[str, Handler]:

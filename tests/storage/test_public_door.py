@@ -43,5 +43,6 @@ def test_exported_names():
         "recover",
         "resume_differences",
         "slug",
+        "unreadable_runs",
     ]
     assert all(hasattr(labnis.storage, name) for name in labnis.storage.__all__)

@@ -1,14 +1,13 @@
 """Power of a chain in one band against the bias: the data, and those that cannot be fitted."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
 import numpy as np
 
 from labnis.fit.arrays import Bool, Real, check_numbers, real_array, real_columns
-from labnis.fit.junction._array import JunctionArray, Junctions
-from labnis.fit.resonator._biases import check_hertz, gigahertz
+from labnis.fit.resonator._biases import AtBiases, check_hertz, gigahertz
 from labnis.fit.resonator._emission_data import EmissionData, refuse_impossible_conditions
 from labnis.fit.result import FitError, FitResult
 
@@ -20,7 +19,7 @@ _CLIPPED, _RISE = 3, 0.2
 
 
 @dataclass(frozen=True)
-class BandPowerData:
+class BandPowerData(AtBiases):
     """Power in one band at n biases, in the order in which they were measured.
 
     Attributes
@@ -46,13 +45,10 @@ class BandPowerData:
 
     """
 
-    device_voltage: Real
     band_power: Real
     center: float
     bandwidth: float
     fridge_temperature: float
-    time: Real | None = field(default=None, kw_only=True)
-    junctions: Junctions = field(default=2, kw_only=True)
 
     def __post_init__(self) -> None:
         columns = real_columns(device_voltage=self.device_voltage, band_power=self.band_power)
@@ -60,8 +56,7 @@ class BandPowerData:
             object.__setattr__(self, name, values)
         for name in ("center", "bandwidth", "fridge_temperature"):
             object.__setattr__(self, name, float(getattr(self, name)))
-        if self.time is not None:
-            object.__setattr__(self, "time", real_columns(device_voltage=columns[0], time=self.time)[1])
+        self._check_time()
         if (self.band_power < 0).any():
             raise FitError(
                 f"band_power contains {np.nanmin(self.band_power):.4g} and no power is negative: it is needed in W, "
@@ -80,16 +75,6 @@ class BandPowerData:
     def edges(self) -> Real:
         """Where the band begins and ends (Hz), shape (2,)."""
         return np.asarray(self.center + self.bandwidth / 2 * real_array("edges", [-1.0, 1.0]))
-
-    @property
-    def array(self) -> JunctionArray:
-        """The junctions of the device."""
-        return JunctionArray.of(self.junctions)
-
-    @property
-    def course(self) -> Real:
-        """Time, or where it is not known order, of each reading, shape (n,)."""
-        return np.arange(self.device_voltage.size, dtype=np.float64) if self.time is None else self.time
 
     @property
     def usable(self) -> Bool:

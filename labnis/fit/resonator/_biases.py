@@ -16,6 +16,7 @@ __all__ = [
     "KERR",
     "PROPORTIONAL",
     "TRACE_JITTER",
+    "AtBiases",
     "BiasTraces",
     "check_hertz",
     "gigahertz",
@@ -49,31 +50,16 @@ _IMPOSSIBLE_BIAS = 300.0
 
 
 @dataclass(frozen=True)
-class BiasTraces:
-    """Traces at n voltages (V) across the device and m increasing frequencies (Hz).
+class AtBiases:
+    """What was measured at n voltages (V) across the device.
 
     `junctions` are those of the device: 1, 2 (a pair in series) or (series, parallel) of an array. `time` is when each
     was measured (s), shape (n,); by default they are in the order of measurement, evenly spaced.
     """
 
-    #: Name of the attribute with the traces, shape (n, m).
-    traces: ClassVar[str]
-
     device_voltage: Real
-    frequency: Real
     time: Real | None = field(default=None, kw_only=True)
     junctions: Junctions = field(default=2, kw_only=True)
-
-    def __post_init__(self) -> None:
-        for name in ("device_voltage", "frequency"):
-            object.__setattr__(self, name, real_columns(**{name: getattr(self, name)})[0])
-        found, expected = getattr(self, self.traces).shape, (self.device_voltage.size, self.frequency.size)
-        if found != expected:
-            raise FitError(f"{self.traces} has shape {found}; {expected} is needed (biases, frequencies)")
-        if self.time is not None:
-            object.__setattr__(self, "time", real_columns(device_voltage=self.device_voltage, time=self.time)[1])
-        if not (np.diff(self.frequency) > 0).all():
-            raise FitError("frequency does not increase from one point to the next; sort the traces by frequency")
 
     @property
     def array(self) -> JunctionArray:
@@ -82,8 +68,33 @@ class BiasTraces:
 
     @property
     def course(self) -> Real:
-        """Time, or where it is not known order, of each trace, shape (n,)."""
+        """Time, or where it is not known order, of each, shape (n,)."""
         return np.arange(self.device_voltage.size, dtype=np.float64) if self.time is None else self.time
+
+    def _check_time(self) -> None:
+        """Make numbers of the time; FitError where it has another shape than the voltage."""
+        if self.time is not None:
+            object.__setattr__(self, "time", real_columns(device_voltage=self.device_voltage, time=self.time)[1])
+
+
+@dataclass(frozen=True)
+class BiasTraces(AtBiases):
+    """Traces at n voltages (V) across the device and m increasing frequencies (Hz)."""
+
+    #: Name of the attribute with the traces, shape (n, m).
+    traces: ClassVar[str]
+
+    frequency: Real
+
+    def __post_init__(self) -> None:
+        for name in ("device_voltage", "frequency"):
+            object.__setattr__(self, name, real_columns(**{name: getattr(self, name)})[0])
+        found, expected = getattr(self, self.traces).shape, (self.device_voltage.size, self.frequency.size)
+        if found != expected:
+            raise FitError(f"{self.traces} has shape {found}; {expected} is needed (biases, frequencies)")
+        self._check_time()
+        if not (np.diff(self.frequency) > 0).all():
+            raise FitError("frequency does not increase from one point to the next; sort the traces by frequency")
 
     @property
     def usable(self) -> Bool:

@@ -8,7 +8,7 @@ import pytest
 
 from labnis.station import load_station
 from labnis.storage import list_runs
-from tests.documentation.test_own_lab import BLOCK, command
+from tests.documentation.pages import BLOCK, command
 from tests.run.bench import ROOT
 
 pytestmark = pytest.mark.documentation

@@ -1,7 +1,6 @@
 """docs/own-lab.md, followed literally; and the folder that `labnis new lab` writes."""
 
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -13,19 +12,10 @@ import pytest
 
 import labnis
 from labnis.storage import open_run
-from tests.run.bench import ROOT, Answer, forked, python
+from tests.documentation.pages import BLOCK, command
+from tests.run.bench import ROOT, Answer
 
 pytestmark = pytest.mark.documentation
-
-BLOCK = re.compile(r"^```(?P<kind>\w+)(?: title=\"(?P<file>[^\"]+)\")?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def command(words: list[str], folder: Path) -> Answer:
-    """A line of a terminal, in `folder`."""
-    program, *arguments = words
-    if program == "labnis":
-        return forked(shlex.join(arguments), folder)
-    return python(arguments, folder)
 
 
 @pytest.fixture(scope="module")

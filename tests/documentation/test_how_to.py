@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+import labnis
 from labnis.storage import list_runs, open_run, read_fits
 from sim_instruments import SHIPPED_TRUTH
 from tests.cli.test_served_twin import serving
@@ -135,12 +136,15 @@ def test_a_file_that_is_read_without_labnis(tmp_path: Path, monkeypatch: pytest.
     notebook = executed(HOW_TO / "read-a-file.md", tmp_path, monkeypatch)
     (said,) = [out.text for out in notebook.cells[-1].outputs if out.output_type == "stream"]
     assert "done 101 rows, current in A" in said
-    assert re.search(r"^current_voltage gap 0\.00021\d+ \S+ eV$", said, re.MULTILINE)
+    (run,) = list_runs(tmp_path / "data")
+    gap = labnis.open_run(run.path).results["gap"]
+    assert gap.systematic
+    (found,) = re.findall(r"^current_voltage gap (\S+) (\S+) eV$", said, re.MULTILINE)
+    assert [float(number) for number in found] == pytest.approx([gap.value, gap.sigma], rel=1e-9)
     after = [cell.source for cell in notebook.cells[1:]]
     assert not any("labnis" in cell for cell in after), "the first cell is the only one that needs labnis"
     (export,) = commands_of(HOW_TO / "read-a-file.md")
     (formats,) = re.findall(r"--to (\S+)", export)
-    (run,) = list_runs(tmp_path / "data")
     for number, one in enumerate(formats.split("|")):
         line = export.replace(formats, one).replace("RUN", f"'{run.path}'") + f" --out {number}"
         succeed(line, tmp_path, code=2 if one == "touchstone" else 0)  # a curve has no S11

@@ -25,7 +25,7 @@ from tests.documentation.pages import BLOCK, DOCS, command, commands_of, execute
 from tests.faults.commands import Command
 from tests.run.bench import Answer, write_station
 
-pytestmark = pytest.mark.documentation
+pytestmark = [pytest.mark.documentation, pytest.mark.timeout(300)]  # measurements at the served twin take their time
 
 HOW_TO = DOCS / "how-to"
 SOURCE = "TCPIP0::192.168.10.21::inst0::INSTR"
@@ -159,7 +159,6 @@ def eventually(true: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.timeout(300)
 def test_the_refit_on_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DASK_TEMPORARY_DIRECTORY", str(tmp_path))
     write_station(tmp_path)
@@ -189,7 +188,6 @@ def test_the_refit_on_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             assert len(read_fits(runs[-1])) == fits
 
 
-@pytest.mark.timeout(300)
 def test_what_went_wrong(tmp_path: Path, served: dict[str, str]) -> None:
     folder = tmp_path / "fridge"
     at_the_fridge(minimal_station(), served, folder)

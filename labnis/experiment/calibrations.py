@@ -309,8 +309,7 @@ class Logbook:
             before = self.ledger.latest(self.cooldown, self.simulated, quantity=entry.quantity, expired=True)
         except LedgerUnavailableError:  # entering it says so
             return ""
-        same = before is not None and _seed(before) == _seed(entry)
-        apart = difference_of(before, entry) if before is not None and same and not entry.warnings else None
+        apart = difference_of(before, entry) if before is not None and not entry.warnings else None
         if before is None or apart is None or before.run_id == entry.run_id or (error := normalized(*apart)) <= limit:
             return ""
         return (
@@ -343,12 +342,6 @@ class Logbook:
         ]
 
 
-def _seed(entry: NewCalibration) -> int | None:
-    """That of the twin; None at a real fridge, and in entries of earlier versions."""
-    found: int | None = json.loads(entry.conditions).get("seed") if entry.conditions else None
-    return found
-
-
 def _of_run(path: Path, known: Mapping[str, Any]) -> dict[str, Any]:
     """What all calibrations of a run have in common: time and conditions of the measurement, and the fits it used."""
     fit = json.loads(known["context"]["fit"])
@@ -357,7 +350,6 @@ def _of_run(path: Path, known: Mapping[str, Any]) -> dict[str, Any]:
         "wiring": known["wiring"],
         "instruments": known["instruments"],
         # Of another one device and instruments are others, under the same names.
-        "seed": known["seed"] if known["context"].get("redrawn", True) else None,
     }
     used = [[one.get("version", one["fit"]), one["run_id"]] for one in known["calibrations"]]
     return {

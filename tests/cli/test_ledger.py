@@ -159,13 +159,16 @@ def test_a_dry_run_enters_time_conditions_and_what_it_used(labnis: Commands) -> 
     assert asked(labnis, "at 2100-01-01 --simulated")
 
 
-def test_a_result_that_contradicts_the_one_before_is_told_at_once(labnis: Commands, station: Path) -> None:
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_result_that_contradicts_the_one_before_is_told_at_once(seed: int, labnis: Commands, station: Path) -> None:
+    """Also where device and instruments are drawn anew, by another seed: what they do not share does not cancel."""
     truth = station.parent / "truth.yaml"
-    words = "run IVSweep --dry-run --seed 1 --set points=61"
-    assert "E_n" not in labnis(words).err
+    words = "run IVSweep --dry-run --set points=61 --seed"
     text = truth.read_text(encoding="utf-8")
+    assert "fano_real_sigma" in text
+    assert "E_n" not in labnis(f"{words} 1").err
     truth.write_text(changed(text, "  temperature: 0.110", "  temperature: 0.120"), encoding="utf-8")
-    said = forked(words, station.parent).err  # this process keeps the twin that it has opened
+    said = forked(f"{words} {seed}", station.parent).err  # this process keeps the twin that it has opened
     assert "electron_temperature differs by " in said
     assert "it has changed, or an assumption of one of them is wrong" in said
     assert "!" in labnis("ledger history electron_temperature --simulated").out

@@ -52,9 +52,7 @@ class Twin:
     instrument_errors
         Source of uncertainty → its error, in the unit of the source; empty if the instruments do not err.
     drawn
-        What tells its instruments from those of other simulations; empty if they do not err.
-    redrawn
-        Whether with another seed device or instruments are others.
+        What tells its device and instruments from those of other simulations; empty if nothing of them is drawn.
     true_curves
         Function of voltages across the device (V), and of the temperature (K) that the thermometer of its stage reads
         (that of the fridge without a heater, if none is given), that returns electron_temperature (K), cooling_power
@@ -72,7 +70,6 @@ class Twin:
     instrument_errors: Mapping[str, float] = field(default_factory=dict)
     true_curves: Callable[[Real, float | None], Mapping[str, Real]] = lambda _voltage, _read: {}
     drawn: str = ""
-    redrawn: bool = False
 
     @property
     def truth(self) -> Mapping[str, float]:
@@ -193,9 +190,8 @@ def open_twin(
             if name not in where
         }
         text = path.read_text(encoding="utf-8")
-        own = world.errors
         results, curves = partial(_true_results, world), partial(_true_curves, world)
-        known = text, world.seed, results, own.by_uid, curves, own.drawn, world.truth.redrawn
+        known = text, world.seed, results, world.errors.by_uid, curves, world.drawn
         yield Twin(visalib, where, stand_ins, world.clock, *known)
     finally:
         _IN_USE.remove(visalib)

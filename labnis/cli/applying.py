@@ -18,7 +18,7 @@ from labnis.experiment.calibrations import run_of
 from labnis.experiment.run import Run, device_of, stored_run
 from labnis.fit import Estimate, number_text
 from labnis.ledger import Validity, valid_at, validities
-from labnis.ledger.of_station import ledger_of
+from labnis.ledger.of_station import doubts_of_run, ledger_of
 from labnis.station import StationConfig, load_station
 from labnis.storage import find_run, read_metadata
 from labnis.ui.output import cells, encodable, minute, print_table, say, say_json
@@ -54,7 +54,7 @@ def apply(
         raise RequestError(f"{out} exists; give another name")
     config = load_station(station)
     folder = data or config.data
-    known: dict[str, Any] = {}
+    known, doubts = dict[str, Any](), list[str]()
     if Path(run).suffix == _NETCDF:
         if chosen is None:
             raise RequestError(f"{run} does not say when it was measured, and at which device: give --from RUN")
@@ -67,12 +67,14 @@ def apply(
         path = find_run(folder, chosen)
         of_cooldown = _of_cooldown(config, data, read_metadata(path), _QUANTITIES[what])
         calibration = Calibration.of(path, _drift(of_cooldown))
+        own = {name: fit.warnings for name, fit in calibration.run.fits.items() if name in ANALYSES}
+        doubts = doubts_of_run(station, data, path, own)
     else:
         calibration = _valid(config, data, stored, _QUANTITIES[what])
     found = calibration.apply(measured, **known)
     if chosen is not None and known:
-        other = _otherwise(calibration.run.metadata, metadata)
-        found.attrs["warnings"] = "; ".join(filter(None, [found.attrs["warnings"], *other]))
+        doubts += _otherwise(calibration.run.metadata, metadata)
+    found.attrs["warnings"] = "; ".join(filter(None, [found.attrs["warnings"], *doubts]))
     if out is not None:
         try:
             without_complex(found).to_netcdf(out, engine="h5netcdf")

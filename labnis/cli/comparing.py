@@ -15,6 +15,7 @@ from labnis.errors import RequestError
 from labnis.experiment.run import Run, stored_run
 from labnis.fit import Estimate
 from labnis.ledger import normalized
+from labnis.ledger.of_station import doubts_of_run
 from labnis.station import load_station
 from labnis.storage import find_run
 from labnis.ui.output import cells, encodable, print_table, say, say_json
@@ -58,12 +59,13 @@ def compare(
         raise RequestError("name at least two runs to compare")
     if figure is not None:
         _draw(found, figure)
+    notes = [*_notes(found), *(text for run in found for text in _doubts(run, station, data))]
     settings, apart = _differing(found), [one for pair in combinations(found, 2) for one in _differences(*pair)]
     if as_json:
         by_run = {
             run.run_id: {name: values[number] for name, values in settings.items()} for number, run in enumerate(found)
         }
-        say_json({"settings": by_run, "differences": [one._asdict() for one in apart], "notes": _notes(found)})
+        say_json({"settings": by_run, "differences": [one._asdict() for one in apart], "notes": notes})
         return
     table = Table("set otherwise", *(run.run_id for run in found))
     for name, values in settings.items():
@@ -71,8 +73,14 @@ def compare(
     if settings:
         print_table(table)
     _print_results(found, apart)
-    for note in _notes(found):
+    for note in notes:
         say(note)
+
+
+def _doubts(run: Run, station: Path, data: Path | None) -> list[str]:
+    """What the ledger says against the fits of a run since it was measured."""
+    known = {name: fit.warnings for name, fit in run.fits.items()}
+    return [f"{run.run_id}: {text}" for text in doubts_of_run(station, data, run.path, known)]
 
 
 def _draw(runs: Sequence[Run], figure: Path) -> None:

@@ -1,6 +1,5 @@
 """Commands that ask the ledger what was valid when, what depends on what, and mark calibrations."""
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -15,7 +14,7 @@ from rich.table import Table
 from labnis.cli.calibrations import record_of, shown_estimate
 from labnis.cli.options import STATION, DataOption, JsonOption, SimulatedOption, StationOption, moment
 from labnis.errors import RequestError
-from labnis.ledger import Calibration, Ledger, Validity, valid_at, validities
+from labnis.ledger import Calibration, Ledger, Validity, dependants, grounds, valid_at, validities
 from labnis.ledger.of_station import ledger_of
 from labnis.station import StationConfig, load_station
 from labnis.storage import read_metadata
@@ -36,9 +35,12 @@ Number = Annotated[int, typer.Argument(help="Number of the calibration.")]
 
 def _asked(config: StationConfig, opened: Ledger, *, simulated: bool, **wanted: str | None) -> list[Validity]:
     """Validities of the calibrations that are `wanted`: device, cooldown, quantity; None for any."""
-    every = validities(
-        opened.calibrations(simulated=simulated), opened.cooldowns(), config.valid_for, datetime.now(UTC)
-    )
+    cooldowns = opened.cooldowns()
+    for what, places in ("device", {c.device for c in cooldowns}), ("cooldown", {c.name for c in cooldowns}):
+        if (name := wanted.get(what)) is not None and name not in places:
+            there = ", ".join(sorted(places)) or "none"
+            raise RequestError(f"--{what} {name!r}: no such {what} in the ledger {opened.url}; there are {there}")
+    every = validities(opened.calibrations(simulated=simulated), cooldowns, config.valid_for, datetime.now(UTC))
     known = sorted({one.calibration.quantity for one in every})
     if (quantity := wanted.get("quantity")) is not None and quantity not in known:
         kind = "simulated runs" if simulated else "real runs (--simulated for the others)"
@@ -124,11 +126,7 @@ def uses(
             f"{run!r} names no run with calibrations in the ledger {opened.url}; candidates: {candidates}"
         )
     (run_id,) = named
-    found, new = list[Calibration](), [c for c in every if c.run_id in named]
-    while new:
-        needed = {tuple(pair) for c in new if c.used for pair in json.loads(c.used)}
-        new = [c for c in every if (c.name_in_file, c.run_id) in needed and c not in found]
-        found += new
+    found = grounds(every, [c for c in every if c.run_id in named])
     _show(found, as_json=as_json, nothing=f"the fits of run {run_id} needed no other")
 
 
@@ -141,7 +139,7 @@ def used_by(
     These are the calibrations whose fits needed its fit, and those that needed these in turn.
     """
     opened = ledger_of(load_station(station), data)
-    found = _dependants(opened.calibrations(), [opened.calibration(number)])
+    found = dependants(opened.calibrations(), [opened.calibration(number)])
     _show(found, as_json=as_json, nothing=f"no fit needed that of calibration {number}")
 
 
@@ -155,18 +153,18 @@ def revoke(
 ) -> None:
     """Revoke a calibration, with all results of its fit.
 
-    They were never valid then, and are no priors. What depends on it is told; it stays as it is until it is refitted
-    or revoked, too.
+    They were never valid then, and are no priors. What depends on it is told, and in doubt until it is fitted again
+    with another one.
     """
     opened = ledger_of(load_station(station), data)
     found = opened.revoke(number, why)
-    dependent = _dependants(opened.calibrations(), found)
+    dependent = dependants(opened.calibrations(), found)
     if as_json:
         say_json({"revoked": [record_of(c) for c in found], "dependent": [record_of(c) for c in dependent]})
         return
     say(f"revoked: {', '.join(f'{c.quantity} ({c.number})' for c in found)}")
     if dependent:
-        say("their fits needed it:")
+        say("their fits needed it, and are in doubt now:")
         _show(dependent, as_json=False, nothing="")
 
 
@@ -183,16 +181,6 @@ def note(
     """
     ledger_of(load_station(station), data).add_note(number, text)
     say(f"noted on {number}")
-
-
-def _dependants(every: Sequence[Calibration], of: Sequence[Calibration]) -> list[Calibration]:
-    """Those of `every` calibration whose fits needed one of these, or one that did."""
-    found, needed = list[Calibration](), {(c.name_in_file, c.run_id) for c in of}
-    while needed:
-        new = [c for c in every if c.used and c not in found and needed & {tuple(pair) for pair in json.loads(c.used)}]
-        found += new
-        needed = {(c.name_in_file, c.run_id) for c in new}
-    return found
 
 
 def _show(found: Sequence[Calibration], *, as_json: bool, nothing: str) -> None:

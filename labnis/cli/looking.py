@@ -1,6 +1,7 @@
 """Commands that show runs and their events. They import no library that measures, fits or draws."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,10 +71,10 @@ def show(
     if figure is not None:
         check_figure(figure)
     if as_json:
-        say_json([_run_record(path) for path in paths])
+        say_json([_run_record(path) | {"doubts": _doubts(path, station, data)} for path in paths])
     else:
         for path in paths:
-            _show_run(path)
+            _show_run(path, _doubts(path, station, data))
     if figure is not None:
         _draw(paths, figure)
         say(f"figure: {figure}", err=as_json)
@@ -130,7 +131,15 @@ def _run_record(path: Path) -> dict[str, Any]:
     return {"path": str(path), **read_metadata(path), "fits": records, "problems": problems}
 
 
-def _show_run(path: Path) -> None:
+def _doubts(path: Path, station: Path, data: Path | None) -> list[str]:
+    """What the ledger says against the fits of a run since it was measured."""
+    from labnis.ledger.of_station import doubts_of_run  # noqa: PLC0415  # SQL is imported only to ask it
+
+    known = {name: fit.warnings for name, fit in stored_fits(path)[0].items()}
+    return doubts_of_run(station, data, path, known) if known else []
+
+
+def _show_run(path: Path, doubts: Sequence[str]) -> None:
     metadata = read_metadata(path)
     mark = "SIMULATED " if metadata["simulated"] else ""
     say(f"{mark}{metadata['procedure']} {metadata['run_id']}")
@@ -145,6 +154,8 @@ def _show_run(path: Path) -> None:
     fits, problems = stored_fits(path)
     for fit in fits.values():
         say(fit.report())
+    for text in doubts:
+        say(f"  in doubt (?): {text}")
     for name, problem in problems.items():
         say(f"  no fit ({name}): {problem}")
     say(f"  file: {path}")

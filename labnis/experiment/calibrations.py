@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +22,7 @@ from labnis.ledger import (
     difference_of,
     enter_pending,
     keep_pending,
+    later_doubts,
     normalized,
 )
 from labnis.storage import RunFileError, find_run, newest_versions, read_fits, read_metadata
@@ -123,7 +125,8 @@ def chosen_priors(
 ) -> dict[str, Prior]:
     """Analysis → its fit in the `runs` that a user has chosen, of all but secondary analyses; a later run counts.
 
-    Those of another cooldown or line, and those that were revoked, have a warning.
+    Those of another cooldown or line, and those that were revoked, rest on a revoked one, or have expired, have a
+    warning.
 
     Raises
     ------
@@ -148,19 +151,23 @@ def chosen_priors(
         fits = {name: stored.fits[name] for name in primary if name in stored.fits}
         if not fits:
             raise RequestError(f"{path} has no fit that may be a prior{': ' if stored.problem else ''}{stored.problem}")
-        known = ledger.calibrations(run_id=stored.run_id) if ledger is not None else []
-        entries = {entry.name_in_file: entry for entry in known}
         names = newest_versions(read_fits(path))
         for name, fit in fits.items():
             told = [*_with_line_told(fit, metadata, wiring).warnings]
             if metadata["cooldown"] != cooldown:
                 told.append(f"it was measured in another cooldown, {metadata['cooldown']}")
-            entry = entries.get(names[name])
-            if entry is not None and entry.revoked is not None:
-                told.append(f"it was revoked: {entry.reason}")
+            if ledger is not None:
+                entries = [e for e in ledger.calibrations(run_id=stored.run_id) if e.name_in_file == names[name]]
+                told += [*later_doubts(entries, fit.warnings), *_expiry(entries, ledger.valid_for)]
             known_fit = replace(fit, warnings=tuple(told))
             found[name] = Prior(known_fit, path, stored.run_id, names[name], True, metadata["simulated"])
     return found
+
+
+def _expiry(entries: Iterable[Calibration], valid_for: Mapping[str, timedelta]) -> list[str]:
+    now = datetime.now(UTC)
+    old = [e for e in entries if (limit := valid_for.get(e.quantity)) is not None and e.measured + limit <= now]
+    return ["it has expired (labnis.valid_for)"] if old else []
 
 
 def checked_priors(found: Mapping[str, Prior | None], *, simulated: bool) -> dict[str, Prior]:
@@ -309,8 +316,7 @@ class Logbook:
             before = self.ledger.latest(self.cooldown, self.simulated, quantity=entry.quantity, expired=True)
         except LedgerUnavailableError:  # entering it says so
             return ""
-        same = before is not None and _seed(before) == _seed(entry)
-        apart = difference_of(before, entry) if before is not None and same and not entry.warnings else None
+        apart = difference_of(before, entry) if before is not None and not entry.warnings else None
         if before is None or apart is None or before.run_id == entry.run_id or (error := normalized(*apart)) <= limit:
             return ""
         return (
@@ -343,12 +349,6 @@ class Logbook:
         ]
 
 
-def _seed(entry: NewCalibration) -> int | None:
-    """That of the twin; None at a real fridge, and in entries of earlier versions."""
-    found: int | None = json.loads(entry.conditions).get("seed") if entry.conditions else None
-    return found
-
-
 def _of_run(path: Path, known: Mapping[str, Any]) -> dict[str, Any]:
     """What all calibrations of a run have in common: time and conditions of the measurement, and the fits it used."""
     fit = json.loads(known["context"]["fit"])
@@ -357,7 +357,6 @@ def _of_run(path: Path, known: Mapping[str, Any]) -> dict[str, Any]:
         "wiring": known["wiring"],
         "instruments": known["instruments"],
         # Of another one device and instruments are others, under the same names.
-        "seed": known["seed"] if known["context"].get("redrawn", True) else None,
     }
     used = [[one.get("version", one["fit"]), one["run_id"]] for one in known["calibrations"]]
     return {

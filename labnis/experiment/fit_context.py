@@ -20,15 +20,17 @@ def context_of(
 ) -> FitContext:
     """Return what the fits of a run of `procedure` need besides its data; a temperature that is not known is NaN."""
     sources, unstated = _sources(procedure, station, cooldown)
-    if sources is not None and twin is not None and twin.drawn:
+    drawn = twin.drawn if twin is not None else ""
+    if sources is not None and twin is not None and twin.instrument_errors:
         # All twins have the same serial numbers, and those of other draws share no error.
-        sources = tuple(replace(source, uid=f"{source.uid}#{twin.drawn}") for source in sources)
+        sources = tuple(replace(source, uid=f"{source.uid}#{drawn}") for source in sources)
     return FitContext(
         wiring=station.config.wiring_record(),
         device=station.config.device.model_dump(mode="json"),
         fridge_temperature=fridge_temperature,
         sources=sources,
         unstated=unstated,
+        drawn=drawn,
     )
 
 

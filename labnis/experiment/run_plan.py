@@ -123,7 +123,7 @@ def metadata_of(
         "instruments": instruments_of(config.wiring, [config.roles[one] for one in needed_roles([procedure], config)]),
     }
     if twin is not None:
-        context |= {"instrument_errors": dict(twin.instrument_errors), "redrawn": twin.redrawn}
+        context["instrument_errors"] = dict(twin.instrument_errors)
     return RunMetadata(
         procedure=kind.__name__,
         procedure_class=f"{kind.__module__}.{kind.__qualname__}",

@@ -107,8 +107,9 @@ class Reflection(BudgetedAnalysis):
             return {}
         known = context.given.get("fano_real")
         value, sigma = known or FANO_REAL
+        device = f"{context.device.get('name') or 'device'}{f'#{context.drawn}' if context.drawn else ''}"
         source = Source(
-            f"fano_real@{context.device.get('name') or 'device'}", "Re φ", "1", sigma, "normal",
+            f"fano_real@{device}", "Re φ", "1", sigma, "normal",
             f"{'given' if known else 'assumed'}: {value} ± {sigma}", "prior",
         )  # fmt: skip
         return {source: {"fano_real": sigma}}

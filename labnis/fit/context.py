@@ -28,6 +28,8 @@ class FitContext:
         Parameters that a fit holds at a value, by name.
     given
         Parameters that a fit knows with a standard uncertainty: name → (value, σ).
+    drawn
+        What tells a simulated device from others of its name; empty for a real one.
     sources
         Sources of systematic uncertainty of these data; None where the station file states nothing of it.
     unstated
@@ -42,6 +44,7 @@ class FitContext:
     sources: tuple[Source, ...] | None = None
     unstated: tuple[str, ...] = ()
     given: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    drawn: str = ""
 
     def of_parameters(self, names: Collection[str]) -> Self:
         """Return the same conditions with what is known of the parameters `names` alone."""
@@ -109,6 +112,7 @@ class FitContext:
             None if sources is None else tuple(map(Source.from_record, sources)),
             tuple(found.get("unstated", ())),
             {name: (float(value), float(sigma)) for name, (value, sigma) in found.get("given", {}).items()},
+            found.get("drawn", ""),
         )
 
     def not_held(self, fit: FitResult, analysis: str) -> list[str]:

@@ -1,5 +1,7 @@
 """Cooldowns of devices and their calibrations in an SQL database. Errors: `labnis.ledger.errors`."""
 
+from labnis.ledger._dependence import dependants, grounds
+from labnis.ledger._doubts import later_doubts
 from labnis.ledger._ledger import Ledger, migrate_ledger, new_batch, open_ledger
 from labnis.ledger._pending import enter_pending, keep_pending
 from labnis.ledger._records import Calibration, Cooldown, NewCalibration, Note
@@ -35,9 +37,12 @@ __all__ = [
     "NoCooldownError",
     "Note",
     "Validity",
+    "dependants",
     "difference_of",
     "enter_pending",
+    "grounds",
     "keep_pending",
+    "later_doubts",
     "migrate_ledger",
     "new_batch",
     "normalized",

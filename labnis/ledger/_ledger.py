@@ -2,8 +2,9 @@
 
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,7 +12,8 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from labnis.ledger._database import Database
-from labnis.ledger._models import CalibrationRow, CooldownRow, DeviceRow, NoteRow
+from labnis.ledger._doubts import doubt_dependants, with_doubts_of_grounds
+from labnis.ledger._models import CalibrationRow, CooldownRow, DeviceRow, NoteRow, calibration_of, cooldown_of
 from labnis.ledger._records import Calibration, Cooldown, NewCalibration, Note
 from labnis.ledger.errors import CooldownExistsError, InvalidEntryError, NoCalibrationError, NoCooldownError
 
@@ -24,19 +26,8 @@ def new_batch() -> str:
 
 
 _IN_PROGRESS = CooldownRow.in_progress.is_(True)
-
-
-def _cooldown(row: CooldownRow) -> Cooldown:
-    return Cooldown(row.device.name, row.name, row.note, row.started, row.ended)
-
-
-def _calibration(row: CalibrationRow) -> Calibration:
-    entered = {field.name: getattr(row, field.name) for field in fields(NewCalibration)}
-    owner = row.cooldown
-    return Calibration(
-        number=row.id, batch=row.batch, device=owner.device.name, cooldown=owner.name, created=row.created,
-        revoked=row.revoked, reason=row.reason, **entered,
-    )  # fmt: skip
+# Of an integer in PostgreSQL.
+_LARGEST_NUMBER = 2**31 - 1
 
 
 class Ledger:
@@ -49,12 +40,14 @@ class Ledger:
     ----------
     device
         Name of the device; empty if the station gives none.
+    valid_for
+        Quantity → how long after its measurement a calibration of it is valid.
 
     """
 
     def __init__(self, database: Database, device: str, valid_for: Mapping[str, timedelta]) -> None:
         self._database = database
-        self._valid_for = valid_for
+        self.valid_for = valid_for
         self.device = device
 
     @property
@@ -64,7 +57,7 @@ class Ledger:
 
     def of_device(self, device: str) -> "Ledger":
         """Look at the same ledger from the station of another device."""
-        return Ledger(self._database, device, self._valid_for)
+        return Ledger(self._database, device, self.valid_for)
 
     def close(self) -> None:
         """Close the database."""
@@ -100,7 +93,7 @@ class Ledger:
         with self._database.transaction("writing") as session:
             found = session.scalar(self._own().where(CooldownRow.name == name))
             if found is not None:
-                return _cooldown(found)
+                return cooldown_of(found)
             return self._add(session, CooldownRow(name=name, note=note, started=now, ended=now))
 
     def end_cooldown(self) -> Cooldown:
@@ -118,18 +111,18 @@ class Ledger:
                 raise NoCooldownError(f"ledger {self.url}: no cooldown is in progress{self._for}")
             row.ended, row.in_progress = datetime.now(UTC), None
             session.flush()
-            return _cooldown(row)
+            return cooldown_of(row)
 
     def current_cooldown(self) -> Cooldown | None:
         """Look up the device's cooldown in progress, if any."""
         with self._database.transaction("reading") as session:
             row = session.scalar(self._own().where(_IN_PROGRESS))
-            return None if row is None else _cooldown(row)
+            return None if row is None else cooldown_of(row)
 
     def cooldowns(self) -> list[Cooldown]:
         """List the cooldowns of all devices, oldest first."""
         with self._database.transaction("reading") as session:
-            return [_cooldown(row) for row in session.scalars(select(CooldownRow).order_by(CooldownRow.id))]
+            return [cooldown_of(row) for row in session.scalars(select(CooldownRow).order_by(CooldownRow.id))]
 
     def add_calibrations(
         self,
@@ -140,6 +133,8 @@ class Ledger:
         created: datetime | None = None,
     ) -> list[Calibration]:
         """Enter results of the device, all or none, and never twice.
+
+        Those whose fits needed one that is revoked, or in doubt, by now are in doubt.
 
         Parameters
         ----------
@@ -179,14 +174,14 @@ class Ledger:
                 CalibrationRow(
                     **asdict(entry) | {"measured": entry.measured or shared["created"]}, **shared, cooldown_id=owner.id
                 )
-                for entry in entries
+                for entry in map(partial(with_doubts_of_grounds, session), entries)
             ]
             known = CalibrationRow.batch == shared["batch"], CalibrationRow.run_id.in_({row.run_id for row in rows})
             if session.scalar(select(CalibrationRow.id).where(*known).limit(1)) is not None:
                 return []
             session.add_all(rows)
             session.flush()
-            return [_calibration(row) for row in rows]
+            return [calibration_of(row) for row in rows]
 
     def calibrations(
         self,
@@ -201,7 +196,7 @@ class Ledger:
         if run_id is not None:
             query = query.where(CalibrationRow.run_id == run_id)
         with self._database.transaction("reading") as session:
-            return [_calibration(row) for row in session.scalars(query)]
+            return [calibration_of(row) for row in session.scalars(query)]
 
     def latest(
         self,
@@ -224,7 +219,7 @@ class Ledger:
             query = query.where(CalibrationRow.warnings == "")
         now = datetime.now(UTC)
         with self._database.transaction("reading") as session:
-            for name, time in self._valid_for.items() if not expired else ():
+            for name, time in self.valid_for.items() if not expired else ():
                 old = _filtered(cooldown, name, simulated, None).where(CalibrationRow.measured < now - time)
                 if quantity is None:  # the whole fit
                     query = query.where(CalibrationRow.run_id.not_in(old.with_only_columns(CalibrationRow.run_id)))
@@ -233,10 +228,12 @@ class Ledger:
             # A run that is fitted again later is as old as its data.
             newest = query.order_by(CalibrationRow.measured.desc(), CalibrationRow.id.desc())
             found = session.scalar(newest.limit(1))
-            return None if found is None else _calibration(found)
+            return None if found is None else calibration_of(found)
 
     def revoke(self, number: int, why: str) -> list[Calibration]:
         """Revoke the calibration with this `number`, and all other results of its fit: they never count again.
+
+        What depends on it is in doubt from now on.
 
         Returns
         -------
@@ -262,7 +259,9 @@ class Ledger:
             for row in rows:
                 row.revoked, row.reason = datetime.now(UTC), why
             session.flush()
-            return [_calibration(row) for row in rows]
+            found = [calibration_of(row) for row in rows]
+            doubt_dependants(session, found)
+            return found
 
     def add_note(self, number: int, text: str) -> None:
         """Add a note to the calibration with this `number`.
@@ -292,10 +291,10 @@ class Ledger:
     def calibration(self, number: int) -> Calibration:
         """Look up the calibration with this `number`; raises NoCalibrationError if there is none."""
         with self._database.transaction("reading") as session:
-            return _calibration(self._numbered(session, number))
+            return calibration_of(self._numbered(session, number))
 
     def _numbered(self, session: Session, number: int) -> CalibrationRow:
-        row = session.get(CalibrationRow, number)
+        row = session.get(CalibrationRow, number) if 0 < number <= _LARGEST_NUMBER else None
         if row is None:
             raise NoCalibrationError(
                 f"ledger {self.url}: no calibration has the number {number}; `labnis calibrations` lists them"
@@ -316,7 +315,7 @@ class Ledger:
         row.device = device or DeviceRow(name=self.device)
         session.add(row)
         session.flush()
-        return _cooldown(row)
+        return cooldown_of(row)
 
 
 def _filtered(

@@ -1,5 +1,6 @@
 """Tables of the ledger. A change here needs a migration beside it; a test compares the two."""
 
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,7 +8,18 @@ from sqlalchemy import DateTime, Dialect, Double, ForeignKey, MetaData, Text, Un
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["Base", "CalibrationRow", "CooldownRow", "DeviceRow", "NoteRow", "UTCDateTime"]
+from labnis.ledger._records import Calibration, Cooldown, NewCalibration
+
+__all__ = [
+    "Base",
+    "CalibrationRow",
+    "CooldownRow",
+    "DeviceRow",
+    "NoteRow",
+    "UTCDateTime",
+    "calibration_of",
+    "cooldown_of",
+]
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -116,3 +128,18 @@ class NoteRow(Base):
     calibration_id: Mapped[int] = mapped_column(ForeignKey("calibrations.id"), index=True)
     written: Mapped[datetime] = mapped_column(UTCDateTime)
     text: Mapped[str] = mapped_column(Text)
+
+
+def cooldown_of(row: CooldownRow) -> Cooldown:
+    """The record of a row."""
+    return Cooldown(row.device.name, row.name, row.note, row.started, row.ended)
+
+
+def calibration_of(row: CalibrationRow) -> Calibration:
+    """The record of a row."""
+    entered = {field.name: getattr(row, field.name) for field in fields(NewCalibration)}
+    owner = row.cooldown
+    return Calibration(
+        number=row.id, batch=row.batch, device=owner.device.name, cooldown=owner.name, created=row.created,
+        revoked=row.revoked, reason=row.reason, **entered,
+    )  # fmt: skip

@@ -2,15 +2,17 @@
 
 import logging
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from labnis.ledger._doubts import later_doubts
 from labnis.ledger._ledger import Ledger, open_ledger
 from labnis.ledger._pending import enter_pending
-from labnis.ledger.errors import LedgerUnavailableError
-from labnis.station import StationConfig
-from labnis.storage import check_data_root
+from labnis.ledger.errors import LedgerError, LedgerUnavailableError
+from labnis.station import StationConfig, load_station
+from labnis.storage import check_data_root, newest_versions, read_fits, read_metadata
 
-__all__ = ["ledger_of", "own_ledger_of"]
+__all__ = ["doubts_of_run", "ledger_of", "own_ledger_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,27 @@ def ledger_of(config: StationConfig, data: Path | None) -> Ledger:
     for problem in problems:
         logger.warning(problem)
     return ledger
+
+
+def doubts_of_run(station: Path, data: Path | None, run: Path, fits: Mapping[str, Sequence[str]]) -> list[str]:
+    """What the ledger says against the newest `fits` of a run (analysis → own warnings): revoked, or resting on such.
+
+    It is the ledger in the folder `data`, if there is one, or else that of the `station` file; one that does not answer
+    is told.
+    """
+    try:
+        if data is None:
+            ledger = ledger_of(load_station(station), None)
+        elif (file := data / "ledger.sqlite").is_file():
+            ledger = open_ledger(file)
+        else:
+            return []
+        entries = ledger.calibrations(run_id=read_metadata(run)["run_id"])
+    except LedgerError as error:
+        return [f"whether a fit was revoked since is not known: {error}"]
+    names = newest_versions(read_fits(run))
+    own = {name: [entry for entry in entries if entry.name_in_file == names.get(name, name)] for name in fits}
+    return [f"{name}: {text}" for name, warnings in fits.items() for text in later_doubts(own[name], warnings)]
 
 
 def own_ledger_of(config: StationConfig, data: Path | None) -> Ledger:

@@ -108,12 +108,14 @@ class World:
         """Switch everything off, as after power-up, and start the noise from `seed`."""
         self.seed = seed
         self._random = np.random.default_rng(seed)
-        self.device = Device(self.truth.drawn(seed))
+        kind, own = self.truth.instrument_errors, self.truth.instrument_seed
+        device_seed = seed if own is None else own
+        self.device = Device(self.truth.drawn(device_seed))
         self._coldest = np.inf
         self.stage = StageHeat(self.truth.fridge, self.clock.time(), self.truth.fridge.mixing_chamber_temperature**2)
-        kind, own = self.truth.instrument_errors, self.truth.instrument_seed
         stated = () if kind == "none" else self.stated
-        self.errors = InstrumentErrors(stated, seed if own is None else own, normal=kind == "normal")
+        self.errors = InstrumentErrors(stated, device_seed, normal=kind == "normal")
+        self.drawn = f"{kind} {device_seed}" if stated or self.truth.resonator.fano_real_sigma else ""
         self._imperfections = Imperfections(self.truth, seed)
         self._started = self.clock.time()
         self.source = Source()

@@ -29,8 +29,6 @@ class InstrumentErrors:
     ----------
     by_uid
         Name of the source → error, in the unit of the source.
-    drawn
-        What tells these instruments from those of other draws; empty if they do not err.
 
     """
 
@@ -38,7 +36,6 @@ class InstrumentErrors:
         self._sources = tuple(source for source in sources if source.acts_on != "voltage.zero")
         self._zero = [source for source in sources if source.acts_on == "voltage.zero"]
         self._seed, self._normal = seed, normal
-        self.drawn = f"{'normal' if normal else 'stated'} {seed}" if sources else ""
         self.by_uid = {source.uid: _drawn(source, seed, normal=normal) for source in self._sources}
 
     def step_of_zero(self, number: int) -> float:

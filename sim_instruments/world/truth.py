@@ -115,7 +115,7 @@ class Island(_Section):
 class Resonator(_Section):
     """The resonator: resonance frequency at zero bias (Hz), damping rates (1/s), complex Fano factor [re, im].
 
-    `fano_real_sigma` is the standard deviation with which the real part is drawn by seed.
+    `fano_real_sigma` is the standard deviation with which the real part is drawn, by the seed of the instruments.
 
     Off by default are `line_photons` in each mode of the line beyond those of the mixing chamber's temperature, excess
     losses at `excess_temperature` (K; that of the mixing chamber by default), and, which the fits do not model, the
@@ -282,12 +282,6 @@ class Truth(_Section):
         if self.asymmetry and (self.junctions != 2 or self.island.temperature is None):
             raise ValueError("asymmetry is that of a pair (junctions: 2) with a constant temperature of the island")
         return self
-
-    @property
-    def redrawn(self) -> bool:
-        """Whether with another seed not only the noise, but also the device or its instruments are others."""
-        own = self.instrument_errors != "none" and self.instrument_seed is None
-        return own or self.resonator.fano_real_sigma != 0
 
     @property
     def series(self) -> int:

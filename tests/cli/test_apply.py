@@ -56,6 +56,22 @@ def test_spectra_at_the_device_are_the_true_ones(tmp_path: Path, labnis: Command
     assert (told["calibration"], told["notes"]) == (calibrated["EmittedPowerVsBias"].stem[-8:], "")
 
 
+def test_a_revoked_calibration_is_in_doubt_wherever_its_run_is_named(
+    tmp_path: Path, labnis: Commands, calibrated: dict[str, Path]
+) -> None:
+    (rates,) = json.loads(labnis("ledger history damping_line --simulated --json").out)
+    assert labnis(f"ledger revoke {rates['number']} --why 'wrong power'").code == 0
+    rests = "it rests on the reflection fit of run"
+    path, own = calibrated["EmittedPowerVsBias"], calibrated["ReflectionVsBias"]
+    refused = labnis(f"apply gain {path}")
+    assert refused.code == 2 and "in doubt: it rests on the reflection fit" in refused.err
+    chosen = labnis(f"apply gain {path} --from {path}")
+    assert chosen.code == 7 and rests in chosen.err
+    assert rests in labnis(f"show {path}").out
+    assert json.loads(labnis(f"show {own} --json").out)[0]["doubts"] == ["reflection: it was revoked: wrong power"]
+    assert rests in " ".join(labnis(f"compare {path} {own}").out.split())
+
+
 def test_an_amplitude_error_of_the_same_analyzer_cancels(tmp_path: Path, labnis: Commands) -> None:
     write_station(tmp_path, BUDGETED_TEXT)
     answer = labnis(f"calibrate --dry-run --json --set IVSweep.points=31 {FEW}")

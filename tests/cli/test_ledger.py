@@ -107,6 +107,10 @@ def test_what_depends_on_a_revoked_one(labnis: Commands, ledger: Ledger) -> None
     assert "revoked: damping_junction" in answer.out
     assert "gain0002" in answer.out
     assert "damping_junction" not in {one["quantity"] for one in asked(labnis, "at 2026-11-12")}
+    (doubtful,) = (one for one in asked(labnis, "history gain") if one["run_id"] == "gain0002")
+    told = "it rests on the reflection fit of run rates000, which was revoked: wrong power"
+    assert doubtful["warnings"] == [told] and doubtful["until"] == doubtful["measured"]
+    assert [one["run_id"] for one in asked(labnis, "at 2026-11-12") if one["quantity"] == "gain"] == ["gain0001"]
     assert "never: revoked: wrong power" in " ".join(labnis("ledger history damping_junction").out.split())
     again = labnis(f"ledger revoke {rates['number']} --why x")
     assert again.code != 0
@@ -143,7 +147,10 @@ def test_what_cannot_be_answered(labnis: Commands, words: str, told: str) -> Non
 @pytest.mark.usefixtures("ledger")
 def test_only_a_device_or_a_cooldown(labnis: Commands) -> None:
     assert len(asked(labnis, "history gain --device nis_device --cooldown CD12")) == 3
-    assert asked(labnis, "history gain --device other") == []
+    for words in ("--device other", "--cooldown CD99"):
+        answer = labnis(f"ledger history gain {words}")
+        assert answer.code == 2
+        assert "no such " in answer.err and ("nis_device" in answer.err or "CD12" in answer.err)
 
 
 def test_a_dry_run_enters_time_conditions_and_what_it_used(labnis: Commands) -> None:
@@ -159,13 +166,16 @@ def test_a_dry_run_enters_time_conditions_and_what_it_used(labnis: Commands) -> 
     assert asked(labnis, "at 2100-01-01 --simulated")
 
 
-def test_a_result_that_contradicts_the_one_before_is_told_at_once(labnis: Commands, station: Path) -> None:
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_result_that_contradicts_the_one_before_is_told_at_once(seed: int, labnis: Commands, station: Path) -> None:
+    """Also where device and instruments are drawn anew, by another seed: what they do not share does not cancel."""
     truth = station.parent / "truth.yaml"
-    words = "run IVSweep --dry-run --seed 1 --set points=61"
-    assert "E_n" not in labnis(words).err
+    words = "run IVSweep --dry-run --set points=61 --seed"
     text = truth.read_text(encoding="utf-8")
+    assert "fano_real_sigma" in text
+    assert "E_n" not in labnis(f"{words} 1").err
     truth.write_text(changed(text, "  temperature: 0.110", "  temperature: 0.120"), encoding="utf-8")
-    said = forked(words, station.parent).err  # this process keeps the twin that it has opened
+    said = forked(f"{words} {seed}", station.parent).err  # this process keeps the twin that it has opened
     assert "electron_temperature differs by " in said
     assert "it has changed, or an assumption of one of them is wrong" in said
     assert "!" in labnis("ledger history electron_temperature --simulated").out

@@ -14,6 +14,8 @@ from labnis.ledger import (
     InvalidEntryError,
     NoCalibrationError,
     Validity,
+    grounds,
+    later_doubts,
     normalized_error,
     open_ledger,
     valid_at,
@@ -119,11 +121,37 @@ def test_what_expired_or_was_revoked_is_no_prior(file: Path) -> None:
     assert ledger.latest(**asked, analysis="emitted_power", expired=True, doubtful=True) is None
 
 
-def test_what_cannot_be_revoked_or_noted(file: Path) -> None:
+def test_what_rests_on_a_revoked_fit_is_in_doubt_whenever_it_is_entered(file: Path) -> None:
+    """Rates by a curve, and gains by these rates: before the curve is revoked, and after (measured meanwhile)."""
+    ledger = open_ledger(file, device="A7")
+    ledger.start_cooldown("CD12")
+    curve = entry(quantity="gap", analysis="current_voltage", run_id="curve")
+    used = {
+        name: json.dumps([pair])
+        for name, pair in (("curve", ("current_voltage", "curve")), ("rates", ("reflection", "rates")))
+    }
+    rates = entry(quantity="damping_line", analysis="reflection", run_id="rates", used=used["curve"])
+    gain, later = (entry(analysis="emitted_power", run_id=run, used=used["rates"]) for run in ("gain", "later"))
+    (first, *_) = (ledger.add_calibrations([one])[0] for one in (curve, rates, gain))
+    ledger.revoke(first.number, "exchanged probes")
+    ledger.add_calibrations([later])
+    told = "it rests on the current_voltage fit of run curve, which was revoked: exchanged probes"
+    assert [one.warnings for one in ledger.calibrations()] == ["", told, told, told]
+    assert ledger.latest("CD12", simulated=gain.simulated, analysis="reflection") is None
+    assert [one.run_id for one in grounds(ledger.calibrations(), ledger.calibrations(run_id="later"))] == [
+        "rates",
+        "curve",
+    ]
+    assert later_doubts(ledger.calibrations(run_id="gain"), ()) == [told]
+    assert later_doubts(ledger.calibrations(run_id="curve"), ()) == ["it was revoked: exchanged probes"]
+
+
+@pytest.mark.parametrize("number", [0, 77, -1, 10**30])
+def test_what_cannot_be_revoked_or_noted(number: int, file: Path) -> None:
     (one,) = entered(file, measured(1))
     ledger = open_ledger(file)
-    with pytest.raises(NoCalibrationError, match="no calibration has the number 77"):
-        ledger.revoke(77, "x")
+    with pytest.raises(NoCalibrationError, match=f"no calibration has the number {number}"):
+        ledger.revoke(number, "x")
     with pytest.raises(NoCalibrationError):
         ledger.add_note(77, "x")
     for action in (ledger.revoke, ledger.add_note):

@@ -155,6 +155,21 @@ def test_the_real_part_of_the_fano_factor_may_be_drawn() -> None:
     assert {*imaginary} == {0.1}
 
 
+def test_a_device_of_instruments_with_a_seed_of_their_own_stays_the_same() -> None:
+    document = load_truth(SHIPPED_TRUTH).model_dump()
+    document["resonator"] |= {"fano": (1.0, 0.1), "fano_real_sigma": 0.02}
+    fixed, drawn = (
+        World(Truth.model_validate(document | more), SimulatedClock()) for more in ({"instrument_seed": 7}, {})
+    )
+    found = []
+    for world in (fixed, drawn):
+        for seed in (1, 2):
+            world.reset(seed)
+            found.append((world.device.resonator.fano.real, world.drawn))
+    assert found[0] == found[1]
+    assert found[2][0] != found[3][0] and found[2][1] != found[3][1]
+
+
 @pytest.mark.parametrize(
     ("duration", "frequency", "left"),
     # One cycle of a 50 Hz mains, two, and a sample of an auxiliary input; of a sine |sinc(cycles)| is left.

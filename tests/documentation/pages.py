@@ -41,5 +41,5 @@ def executed(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> nbfor
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     cells = [nbformat.v4.new_code_cell(cell) for cell in CELL.findall(text_of(page))]
     notebook = nbformat.v4.new_notebook(cells=cells)
-    NotebookClient(notebook, timeout=100, resources={"metadata": {"path": str(folder)}}).execute()
+    NotebookClient(notebook, timeout=250, resources={"metadata": {"path": str(folder)}}).execute()
     return notebook

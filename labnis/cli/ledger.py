@@ -71,11 +71,16 @@ def history(
     config = load_station(station)
     opened = ledger_of(config, data)
     found = _asked(config, opened, simulated=simulated, device=device, cooldown=cooldown, quantity=quantity)
+    notes = opened.notes()
     if as_json:
-        say_json([_record(one) for one in found])
+        say_json(
+            [
+                _record(one) | {"notes": [asdict(text) for text in notes.get(one.calibration.number, [])]}
+                for one in found
+            ]
+        )
         return
     _print(found, "number", "measured", "value ± σ", "E_n", "run", "until")
-    notes = opened.notes()
     for one in found:
         for note in notes.get(one.calibration.number, []):
             say(f"note on {one.calibration.number}, {minute(note.written)}: {note.text}")
@@ -174,13 +179,19 @@ def note(
     text: Annotated[str, typer.Argument(help="The note.")],
     station: StationOption = STATION,
     data: DataOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a note on a calibration.
 
     `history` shows it.
     """
-    ledger_of(load_station(station), data).add_note(number, text)
-    say(f"noted on {number}")
+    opened = ledger_of(load_station(station), data)
+    opened.add_note(number, text)
+    if as_json:
+        notes = [asdict(one) for one in opened.notes()[number]]
+        say_json(record_of(opened.calibration(number)) | {"notes": notes})
+    else:
+        say(f"noted on {number}")
 
 
 def _show(found: Sequence[Calibration], *, as_json: bool, nothing: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import xarray
 from rich.progress import Progress
 from rich.table import Table
 
@@ -18,12 +19,15 @@ from labnis.experiment.analysis import adjustable, analyses_of_run
 from labnis.experiment.calibrations import Logbook
 from labnis.experiment.known_values import known_from_texts
 from labnis.experiment.refitting import Asked, Refitted, commit, kept_priors, local_processes, refit_all
+from labnis.experiment.restated import restated, restated_from_texts
 from labnis.experiment.run import device_of
 from labnis.experiment.run_plan import code_version
+from labnis.fit import FitContext
 from labnis.ledger import Ledger, LedgerError, new_batch
 from labnis.ledger.of_station import ledger_of
 from labnis.station import load_station
 from labnis.storage import (
+    RunNotFoundError,
     RunSummary,
     StorageError,
     collect_environment,
@@ -39,6 +43,9 @@ from labnis.ui.output import cells, console_of, encodable, print_table, say, say
 
 __all__ = ["refit"]
 
+# Runs that are named with a warning which all of them have.
+_NAMED = 5
+
 
 def refit(  # noqa: PLR0913, PLR0917  # options
     runs: Annotated[
@@ -48,6 +55,15 @@ def refit(  # noqa: PLR0913, PLR0917  # options
     data: DataOption = None,
     fix: FixOption = None,
     prior: PriorOption = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="State the line or the device otherwise, such as series_resistance=2.1kohm or junctions=1; may be "
+            "given again.",
+        ),
+    ] = None,
     analysis: Annotated[str | None, typer.Option("--analysis", metavar="NAME", help="Only this analysis.")] = None,
     since: Annotated[
         str | None, typer.Option("--since", metavar="DATE", help="Only runs that began then or later.")
@@ -64,7 +80,7 @@ def refit(  # noqa: PLR0913, PLR0917  # options
     """Fit runs again, and print what moved by how many σ.
 
     Nothing is written without --commit. A run that used the fit of another one among them gets its new fit as a prior.
-    Without --fix and --prior the parameters are those that each run held, or knew.
+    Without --fix, --prior and --set all is as it was for each run.
     """
     config = load_station(station)
     folder = data or config.data
@@ -82,10 +98,15 @@ def refit(  # noqa: PLR0913, PLR0917  # options
     units = {name: unit for every in of_runs.values() for one in every for name, unit in adjustable(one).items()}
     known = known_from_texts(fix or (), prior or (), units)
     known.check(units)
+    stated = restated_from_texts(sets or ())
+    restated(
+        xarray.Dataset(), FitContext.from_json(read_metadata(paths[0])["context"].get("fit", "{}")), stated
+    )  # or refused
     version = code_version(collect_environment())
     asked = Asked(
-        version, known.fixed if fix else None, known.given if prior else None, analysis, config.path, not commits
-    )
+        version, known.fixed if fix else None, known.given if prior else None, analysis, config.path, not commits,
+        stated,
+    )  # fmt: skip
     kept = _Kept(folder, ledger_of(config, data), version, new_batch()) if commits else None
     with (
         ExitStack() as executors,
@@ -129,7 +150,7 @@ def _found(
     paths: dict[Path, None] = {}
     for name in runs:
         of_cooldown = _of_device([path for path, run in summaries.items() if run.cooldown == name], name, device)
-        paths |= dict.fromkeys(path.resolve() for path in of_cooldown or [find_run(folder, name)])
+        paths |= dict.fromkeys(path.resolve() for path in of_cooldown or [_of_run(folder, name, listed)])
     if since is not None:
         begun = {path: summaries[path].start for path in paths if path in summaries}
         limit = moment(since)
@@ -137,6 +158,14 @@ def _found(
     if not paths:
         raise RequestError(f"no run of {', '.join(runs)} began since {since}")
     return list(paths)
+
+
+def _of_run(folder: Path, name: str, listed: Sequence[RunSummary]) -> Path:
+    try:
+        return find_run(folder, name)
+    except RunNotFoundError as error:
+        cooldowns = ", ".join(sorted({run.cooldown for run in listed if run.cooldown})) or "none"
+        raise RequestError(f"{error}; nor has a run this cooldown; there are {cooldowns}") from error
 
 
 def _of_device(paths: Sequence[Path], cooldown: str, device: str) -> list[Path]:
@@ -253,11 +282,23 @@ def _print_moved(found: Sequence[Refitted]) -> None:
         for name, old, new, sigmas in _moved(one):
             shown = f"{new}{' ?' if name in one.doubtful else ''}"
             text = "" if sigmas is None else f"{sigmas:+.2f}"
-            table.add_row(*cells([one.run_id, name, "" if old is None else old, shown, text]))
+            before = "" if old is None else f"{old}{' ?' if name in one.doubtful_before else ''}"
+            table.add_row(*cells([one.run_id, name, before, shown, text]))
     if table.row_count:
         print_table(table)
+    told: dict[str, list[str]] = {}
+    for one in found:
+        for text in [f"warning ({name}): {text}" for name, fit in one.fits.items() for text in fit.warnings]:
+            told.setdefault(text, []).append(one.run_id)
+    for text, of in told.items():
+        say(f"{text} ({_named(of)})")
     if same := [one.run_id for one in found if one.unchanged]:
         say(f"data, priors and code are those of the newest fits: {len(same)} of {len(found)} runs")
+
+
+def _named(runs: Sequence[str]) -> str:
+    """The ids, of many the first ones and their number."""
+    return ", ".join(runs) if len(runs) <= _NAMED else f"{', '.join(runs[:_NAMED])} and {len(runs) - _NAMED} more"
 
 
 def _end(found: Sequence[Refitted], lost: Mapping[str, str]) -> None:

@@ -109,13 +109,17 @@ def known_values(
     return KnownValues(held, {name: _pair(name, value) for name, value in (priors or {}).items()})
 
 
-def known_from_texts(fixed: Sequence[str], priors: Sequence[str], units: Mapping[str, str]) -> KnownValues:
+def known_from_texts(
+    fixed: Sequence[str], priors: Sequence[str], units: Mapping[str, str], option: str = "--fix"
+) -> KnownValues:
     """Values from texts like "gap=215e-6" or "gap=215ueV", and "gap=215+-1 ueV" or "gap=215ueV+-1ueV".
 
     Parameters
     ----------
     fixed, priors
         The texts of options --fix and --prior.
+    option
+        Name of the option of the first ones, for messages.
     units
         Parameter → unit, of all that may be known.
 
@@ -127,11 +131,11 @@ def known_from_texts(fixed: Sequence[str], priors: Sequence[str], units: Mapping
     """
     held: dict[str, float] = {}
     given: dict[str, tuple[float, float]] = {}
-    for option, texts in (("--fix", fixed), ("--prior", priors)):
+    for named, texts in ((option, fixed), ("--prior", priors)):
         for text in texts:
-            name, value, sigma = _parsed(option, text, units)
+            name, value, sigma = _parsed(named, text, units)
             if name in held or name in given:
-                raise RequestError(f"{option} {text!r}: {name} is known twice; give it once")
+                raise RequestError(f"{named} {text!r}: {name} is known twice; give it once")
             if sigma is None:
                 held[name] = value
             else:
@@ -140,11 +144,12 @@ def known_from_texts(fixed: Sequence[str], priors: Sequence[str], units: Mapping
 
 
 def _parsed(option: str, text: str, units: Mapping[str, str]) -> tuple[str, float, float | None]:
-    """Name, value and σ (None with --fix), in the parameter's unit."""
+    """Name, value and σ (None with another option than --prior), in the parameter's unit."""
     name, _, written = (part.strip() for part in text.partition("="))
     match = _TEXT.fullmatch(written)
-    example = "gap=215e-6 or gap=215ueV" if option == "--fix" else "dynes=1e-4+-1e-5 or gap=215+-1ueV"
-    if match is None or (match["sigma"] is None) != (option == "--fix"):
+    examples = {"--fix": "gap=215e-6 or gap=215ueV", "--prior": "dynes=1e-4+-1e-5 or gap=215+-1ueV"}
+    example = examples.get(option, "series_resistance=2.1kohm")
+    if match is None or (match["sigma"] is None) != (option != "--prior"):
         raise RequestError(f"{option} {text!r}: write it like {example}")
     if name not in units:
         raise RequestError(f"{option} {text!r}: {name!r} is no parameter here; they are {', '.join(units) or 'none'}")

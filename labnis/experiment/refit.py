@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from labnis.errors import RequestError
 from labnis.experiment.analysis import (
@@ -17,6 +18,7 @@ from labnis.experiment.analysis import (
     published,
 )
 from labnis.experiment.known_values import KnownValues, known_values
+from labnis.experiment.restated import restated, with_statements_told
 from labnis.experiment.run import Run, stored_run
 from labnis.fit import Estimate, FitResult
 
@@ -29,6 +31,7 @@ def refit(
     fixed: Mapping[str, float | Estimate] | None = None,
     priors: Mapping[str, FitResult | Estimate | tuple[float, float]] | None = None,
     only: str | None = None,
+    stated: Mapping[str, Any] | None = None,
 ) -> Run:
     """Fit the run at `path` again; nothing is written, and no ledger is used.
 
@@ -44,11 +47,16 @@ def refit(
         a σ: name → pair (value, σ), estimate or number of `uncertainties`, in place of those of the run; {} uses none.
     only
         The analysis that is made again, with the newest fits in the file as its priors; None for all of them.
+    stated
+        Of line and device, in place of what was stated for the run: series_resistance (ohm), divider, junctions,
+        resonator, island.volume, island.electron_phonon, island.kapitza (SI). The fits say it, and are in doubt where a
+        prior was made without it.
 
     Returns
     -------
     Run
-        The run with the new fits; `labnis.open_run(path)` has the original ones.
+        The run with the new fits, and with the data as they are with what is `stated`; `labnis.open_run(path)` has the
+        original ones.
 
     Raises
     ------
@@ -56,7 +64,7 @@ def refit(
         The file cannot be read.
     RequestError
         None of its analyses can be loaded, or there is none of the name `only`; no fit has a parameter of `fixed` or
-        `priors`, or one does not hold it; or no analysis needs a fit in `priors`.
+        `priors`, or one does not hold it; no analysis needs a fit in `priors`; or what is `stated` cannot be.
 
     """
     stored = stored_run(Path(path))
@@ -72,7 +80,7 @@ def refit(
     given = {name: fit for name, fit in (priors or {}).items() if isinstance(fit, FitResult)}
     values = known_values(fixed, {name: value for name, value in (priors or {}).items() if name not in given})
     _check_priors(given, analyses)
-    context = FitContext.from_json(metadata["context"]["fit"])
+    data, context, told = restated(stored.data, FitContext.from_json(metadata["context"]["fit"]), stated or {})
     if fixed is not None:
         context = replace(context, fixed=values.fixed)
     if priors is not None and not (priors and len(given) == len(priors)):
@@ -80,11 +88,18 @@ def refit(
     recorded = metadata["context"]["priors"]
     known = {name: FitResult.from_record(recorded[name]) for name in needs_of(analyses) if name in recorded} | given
     known |= {name: stored.fits[name] for name in needs_of(made) if name not in known and name in stored.fits}
-    fits, problems = analyse(made, stored.data, context, known)
+    fits, problems = analyse(made, data, context, known)
+    needed = {
+        a.name: {name: {**known, **fits}[name] for name in declared_needs(a) if name in {**known, **fits}} for a in made
+    }
+    fits = {name: with_statements_told(fit, told, needed[name]) for name, fit in fits.items()}
     _check_known(values, made, {**stored.fits, **fits}, problems)
     for fit in fits.values():
         _require_held(values.fixed, fit)
-    return replace(stored, fits=fits, problems=problems, results=published(made, fits), notes=())
+    found = replace(stored, fits=fits, problems=problems, results=published(made, fits), notes=())
+    if told:
+        found.__dict__["data"] = data  # in place of what the cached property reads from the file
+    return found
 
 
 def _chosen(analyses: Sequence[Analysis], only: str | None) -> Sequence[Analysis]:

@@ -47,6 +47,8 @@ class Asked:
     ----------
     fixed, given
         As `fixed` and `priors` of `refit`; None for what each run has held and known.
+    stated
+        Of line and device, as in `refit`.
     analysis
         The only one; None for all.
     code_version
@@ -64,6 +66,7 @@ class Asked:
     analysis: str | None = None
     station: Path | None = None
     again: bool = True
+    stated: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,9 @@ class Refitted:
         Their records for the file, with curves.
     problems
         Why there is none, by the analysis's name; or "" → why nothing of the run could be fitted.
-    doubtful
-        Results whose fit has warnings.
+    doubtful, doubtful_before
+        Results whose fit has warnings, of the new fits (or the newest, where they are the same) and of the newest ones
+        before.
 
     """
 
@@ -99,6 +103,7 @@ class Refitted:
     records: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
     doubtful: frozenset[str] = frozenset()
+    doubtful_before: frozenset[str] = frozenset()
 
     @property
     def unchanged(self) -> bool:
@@ -235,23 +240,23 @@ def _refitted(path: Path, asked: Asked, priors: Mapping[str, FitResult]) -> Refi
     run = Refitted(path, stored.run_id, stored.procedure, dict(stored.results))
     names = {name for analysis in analyses_of_run(metadata) for name in adjustable(analysis)}
     fixed, given = (_those_of(names, known) for known in (asked.fixed, asked.given))
-    digest = _digest(metadata, [fixed, given, asked.analysis, asked.code_version], priors)
+    digest = _digest(metadata, [fixed, given, dict(asked.stated), asked.analysis, asked.code_version], priors)
     newest = newest_records(path)
     if not asked.again and newest and all(record.get(_DIGEST) == digest for record in newest.values()):
         return replace(run, newest=stored.fits, doubtful=stored.doubtful)
     known = {**priors, **(given or {})} if priors or given is not None else None
     try:
-        found = refit(path, fixed=fixed, priors=known, only=asked.analysis)
+        found = refit(path, fixed=fixed, priors=known, only=asked.analysis, stated=asked.stated)
     except LabnisError as error:
         return replace(run, problems={"": str(error)})
     analyses = {analysis.name: analysis for analysis in analyses_of_run(metadata)}
     more = {"code_version": asked.code_version, _DIGEST: digest}
-    records = {name: record_of(analyses[name], fit, stored.data, None) | more for name, fit in found.fits.items()}
+    records = {name: record_of(analyses[name], fit, found.data, None) | more for name, fit in found.fits.items()}
     # Residuals are as long as the data, and in no record.
     fits = {name: replace(fit, residuals=np.zeros(0), mask=np.zeros(0, bool)) for name, fit in found.fits.items()}
     return Refitted(
         path, run.run_id, run.procedure, run.before, dict(found.results), fits, fits, records, dict(found.problems),
-        found.doubtful,
+        found.doubtful, stored.doubtful,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import xarray
 from labnis.accuracy import Source
 from labnis.fit.context import FitContext
 
-__all__ = ["changed_by", "known_effects", "unstated_ranges"]
+__all__ = ["changed_by", "known_effects", "unstated_ranges", "with_line"]
 
 Changes = Mapping[str, xarray.DataArray]
 
@@ -35,6 +35,20 @@ def changed_by(source: Source, size: float, data: xarray.Dataset, context: FitCo
     if all(bool((values == data[name]).all()) for name, values in known.items()):
         return None
     return data.assign_coords(known)
+
+
+def with_line(data: xarray.Dataset, context: FitContext, series_resistance: float, divider: float) -> xarray.Dataset:
+    """Return `data` as they are if the line has this resistance (ohm) and divider, and not those of the `context`."""
+    if "device_voltage" not in data.variables:
+        return data
+    more = series_resistance - context.series_resistance
+    current = data["current"] if "current" in data.variables else 0.0
+    line = _line(data, context) * (context.divider / divider)
+    changes = {"device_voltage": (line - current * series_resistance).assign_attrs(data["device_voltage"].attrs)}
+    if "conductance" in data.variables:
+        own = data["conductance"]
+        changes["conductance"] = (own / (1 - more * own)).assign_attrs(own.attrs)
+    return data.assign_coords(changes)
 
 
 def unstated_ranges(sources: Sequence[Source], data: xarray.Dataset, context: FitContext) -> tuple[str, ...]:

@@ -108,8 +108,7 @@ class World:
         """Switch everything off, as after power-up, and start the noise from `seed`."""
         self.seed = seed
         self._random = np.random.default_rng(seed)
-        kind, own = self.truth.instrument_errors, self.truth.instrument_seed
-        device_seed = seed if own is None else own
+        kind, device_seed = self.truth.instrument_errors, self.truth.device_seed(seed)
         self.device = Device(self.truth.drawn(device_seed))
         self._coldest = np.inf
         self.stage = StageHeat(self.truth.fridge, self.clock.time(), self.truth.fridge.mixing_chamber_temperature**2)
@@ -117,13 +116,12 @@ class World:
         self.errors = InstrumentErrors(stated, device_seed, normal=kind == "normal")
         self.drawn = f"{kind} {device_seed}" if stated or self.truth.resonator.fano_real_sigma else ""
         self._imperfections = Imperfections(self.truth, seed)
-        self._started = self.clock.time()
         self.source = Source()
         self._times_on, self._zero_drift, self._target = 0, 0.0, 0.0
         self._excitation, self._excitation_frequency = 0.0, 75.0
         self._cycle: tuple[tuple[float, float, float], DeviceState] | None = None
         self._line_start = 0.0
-        self.bias_changed_at = self.excitation_changed_at = self.clock.time()
+        self._started = self.bias_changed_at = self.excitation_changed_at = self.clock.time()
 
     # --- set by the instruments ---------------------------------------------------------------------------------
 

@@ -293,6 +293,10 @@ class Truth(_Section):
         """Number of branches."""
         return 1 if isinstance(self.junctions, int) else self.junctions[1]
 
+    def device_seed(self, seed: int) -> int:
+        """Seed by which device and instruments are drawn in a simulation of this `seed`."""
+        return seed if self.instrument_seed is None else self.instrument_seed
+
     def drawn(self, seed: int) -> Self:
         """Return the truth of one simulation, with what is drawn for it."""
         sigma = self.resonator.fano_real_sigma

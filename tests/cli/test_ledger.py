@@ -124,6 +124,9 @@ def test_a_note_is_shown_with_the_history(labnis: Commands) -> None:
     assert labnis(f"ledger note {first['number']} 'warm amplifier'").code == 0
     assert f"note on {first['number']}" in labnis("ledger history gain").out
     assert "warm amplifier" in labnis("ledger history gain").out
+    told = asked(labnis, f"note {first['number']} 'and a new cable'")
+    assert [one["text"] for one in told["notes"]] == ["warm amplifier", "and a new cable"]
+    assert [one["text"] for one in asked(labnis, "history gain")[0]["notes"]] == ["warm amplifier", "and a new cable"]
 
 
 @pytest.mark.usefixtures("ledger")

@@ -18,7 +18,7 @@ from labnis.errors import RequestError
 from labnis.experiment.refitting import Asked, Refitted, refit_all
 from labnis.fit import FitResult
 from labnis.storage import RunInUseError, add_fits, read_fits
-from tests.run.bench import Commands
+from tests.run.bench import Commands, changed
 
 FEW = (
     "--set IVSweep.points=31 --set ReflectionVsBias.points=15 --set ReflectionVsBias.frequencies=101 "
@@ -248,3 +248,68 @@ def test_an_incomplete_run_is_not_changed(runs: list[Path]) -> None:
     runs[0].with_name(f"{runs[0].name}.journal").touch()
     with pytest.raises(RunInUseError, match="not complete"):
         add_fits(runs[0], {})
+
+
+def test_a_line_that_was_stated_wrongly_is_stated_again(tmp_path: Path, labnis: Commands) -> None:
+    """As if it had been right when the runs were measured, through the whole chain."""
+    station, truth = tmp_path / "station.yaml", tmp_path / "truth.yaml"
+    text = station.read_text(encoding="utf-8")
+    true = "wiring: {series_resistance: 2000.0, divider: 1.0}"
+    truth.write_text(f"{truth.read_text(encoding='utf-8')}\n{true}\n", encoding="utf-8")
+    answer = labnis(f"calibrate --dry-run --json --data right {FEW}")
+    assert answer.code == 0, answer.err
+    right = json.loads(answer.out)["results"]
+    station.write_text(changed(text, "series_resistance: 2000.0", "series_resistance: 2300.0"), encoding="utf-8")
+    wrong = [Path(path) for path in json.loads(labnis(f"calibrate --dry-run --json --data wrong {FEW}").out)["runs"]]
+    refitted = labnis("refit dry-run --data wrong --set series_resistance=2kohm --commit --json")
+    assert refitted.code == 0, refitted.err
+    moved = {name: one for run in json.loads(refitted.out)["runs"] for name, one in run["results"].items()}
+    for name, one in right.items():
+        assert moved[name]["after"]["value"] == pytest.approx(one["value"], abs=0.02 * one["sigma"]), name
+    assert abs(moved["normal_resistance"]["moved"]) > 5
+    kept = package.open_run(wrong[2])
+    statement = "2 kΩ is stated for this fit, 2.3 kΩ was for the run"
+    assert all(fit.assumed["series_resistance"] == statement for fit in kept.fits.values())
+    gain = json.loads(labnis("ledger history gain --simulated --json --data wrong").out)[-1]
+    assert statement in gain["assumed"]
+
+
+def test_a_name_of_neither_run_nor_cooldown_is_told(labnis: Commands, runs: list[Path]) -> None:
+    answer = labnis("refit CD9")
+    assert answer.code == RequestError.exit_code
+    assert "no run has the id 'CD9'" in answer.err and "nor has a run this cooldown; there are dry-run" in answer.err
+
+
+def test_a_prior_that_was_stated_otherwise_is_told(labnis: Commands, runs: list[Path]) -> None:
+    answer = labnis(f"refit {runs[2]} --set divider=1.02")
+    assert answer.code == 7
+    assert "it needs the reflection fit, made with what was stated of divider before: name its run, too" in answer.out
+    several = labnis(f"refit {runs[1]} {runs[2]} --set divider=1.02")
+    assert several.code == 7
+    assert "warning (reflection): it needs the current_voltage fit, made with" in " ".join(several.out.split())
+
+
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ("divider=0.5", "divider cannot be stated so: Input should be greater than or equal to 1"),
+        ("series_resistance=2V", "'V' cannot be expressed in ohm"),
+        ("series_resistance=2.1kohm --set series_resistance=1", "is stated twice"),
+        ("junctions=7", "junctions cannot be stated so: found 7; allowed are 1, 2, or [series, parallel]"),
+        ("junctions=[2", "cannot be read"),
+        ("resonator=notch", "resonator cannot be stated so"),
+        ("island.volume=-1", "island.volume cannot be stated so: Input should be greater than 0"),
+        ("temperature=0.1", "'temperature' cannot be stated; allowed are series_resistance, divider, junctions"),
+    ],
+)
+def test_what_cannot_be_stated_is_refused(stated: str, told: str, labnis: Commands, runs: list[Path]) -> None:
+    answer = labnis(f"refit {runs[0]} --set {stated}")
+    assert answer.code == RequestError.exit_code
+    assert told in " ".join(answer.err.split())
+
+
+def test_another_number_of_junctions(labnis: Commands, runs: list[Path]) -> None:
+    """A pair taken for one junction has twice its gap."""
+    again = package.refit(runs[0], stated={"junctions": 1})
+    assert again.results["gap"].value == pytest.approx(2 * package.open_run(runs[0]).results["gap"].value, rel=1e-4)
+    assert again.fits["current_voltage"].assumed["junctions"].startswith("1 is stated for this fit, 2 was")

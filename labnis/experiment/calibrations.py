@@ -9,6 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from labnis.errors import RequestError
 from labnis.experiment.analysis import Analysis, analyses_of_run, is_secondary
 from labnis.experiment.run import device_of, stored_run
@@ -25,7 +27,7 @@ from labnis.ledger import (
     later_doubts,
     normalized,
 )
-from labnis.storage import RunFileError, find_run, newest_versions, read_fits, read_metadata
+from labnis.storage import RunFileError, find_run, newest_versions, open_run, read_fits, read_metadata
 
 __all__ = [
     "Logbook",
@@ -352,11 +354,14 @@ class Logbook:
 def _of_run(path: Path, known: Mapping[str, Any]) -> dict[str, Any]:
     """What all calibrations of a run have in common: time and conditions of the measurement, and the fits it used."""
     fit = json.loads(known["context"]["fit"])
+    data = open_run(path)
+    ranges = {name: np.unique(data[name].values) for name in map(str, data.variables) if name.endswith("_range")}
     conditions = {
         "fridge_temperature": fit["fridge_temperature"],
         "wiring": known["wiring"],
         "instruments": known["instruments"],
-        # Of another one device and instruments are others, under the same names.
+        "ranges": {name: used[np.isfinite(used)].tolist() for name, used in ranges.items()},
+        "host": known["host"],
     }
     used = [[one.get("version", one["fit"]), one["run_id"]] for one in known["calibrations"]]
     return {

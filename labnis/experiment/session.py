@@ -232,7 +232,8 @@ class Session:
                 simulated=self.simulated, twin=self.twin, tags=tags, note=note,
             )  # fmt: skip
             writer, earlier = file_of(procedure, metadata, self.data, resume)
-            return self._run(procedure, plan, writer, earlier, window, vars(metadata) | {"run_id": writer.run_id})
+            facts = vars(metadata) | {"run_id": writer.run_id, "host": self._environment.host}
+            return self._run(procedure, plan, writer, earlier, window, facts)
 
     def _run(
         self,

@@ -57,7 +57,8 @@ class NewCalibration:
     measured
         Start of its run, with its zone; None if it is the time at which the result is entered.
     conditions
-        Fridge temperature (K), wiring, and the identities of the instruments, as JSON; empty where not known.
+        Fridge temperature (K), wiring, the identities of the instruments, the ranges in use (column → ranges in its
+        unit) and the computer of the station, as JSON; empty where not known.
     used
         Fits of earlier runs that the fit needed, as JSON: a list of [name in its file, run id]; empty for none.
 

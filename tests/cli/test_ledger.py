@@ -1,6 +1,7 @@
 """Questions to the ledger: what was valid when, how it changed, what depends on what."""
 
 import json
+import platform
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,8 @@ def test_a_dry_run_enters_time_conditions_and_what_it_used(labnis: Commands) -> 
     assert gap["conditions"]["wiring"]["series_resistance"] == 2000.0
     assert gap["conditions"]["fridge_temperature"] > 0
     assert gap["conditions"]["instruments"]["keithley"]["serial"]
+    assert gap["conditions"]["ranges"]["voltage_range"] and max(gap["conditions"]["ranges"]["current_range"]) < 1e-5
+    assert gap["conditions"]["host"] == platform.node()
     assert datetime.fromisoformat(gap["measured"]) < datetime.fromisoformat(gap["created"])
     assert gap["used"] is None
     assert gap["until"] is None

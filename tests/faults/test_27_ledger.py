@@ -1,6 +1,7 @@
 """27: the ledger is locked, or down: the run is done all the same, and its results are entered later, exactly once."""
 
 import functools
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -18,11 +19,11 @@ from labnis.ledger import Ledger, NewCalibration, keep_pending, of_station, open
 from labnis.ledger._pending import FOLDER
 from labnis.storage import list_runs, read_metadata
 from procedures import IVSweep
-from tests.faults.commands import Command
-from tests.faults.measuring import ROOT, Lab
+from tests.faults.commands import Command, completed
+from tests.faults.measuring import ENVIRONMENT, ROOT, Lab, wait_for
 from tests.faults.measuring import SWEEP as MEASURING
 from tests.ledger.postgresql import Server, served
-from tests.run.bench import BiasLog, Commands, write_station
+from tests.run.bench import STATION_TEXT, BiasLog, Commands, changed, write_station
 
 SWEEP = "run IVSweep --dry-run --set points=101"
 
@@ -237,6 +238,43 @@ def test_a_server_that_is_lost_and_back_in_mid_run(lab: Lab, server: Server) -> 
     assert "saved in" not in said
     assert len({c.quantity for c in ledger.calibrations("CD1")}) >= 3
     assert waiting(lab.data) == []
+
+
+def has_run(data: Path) -> bool:
+    return any(data.glob("*/*/*.h5"))
+
+
+def test_two_stations_measure_while_their_server_is_lost_and_back(tmp_path: Path, server: Server) -> None:
+    """Both runs end well, and each is entered once, for its own device."""
+    url = server.new_database()
+    processes, devices = [], ("A7", "B2")
+    for device in devices:
+        folder = tmp_path / device
+        text = changed(STATION_TEXT, "name: nis_device", f"name: {device}")
+        station = write_station(
+            folder, changed(text, "labnis:\n", f"labnis:\n  ledger: {url}\n  packages: [lab_procedures]\n")
+        )
+        shutil.copy(Path(__file__).with_name("lab_procedures.py"), folder)
+        words = ("--dry-run", "--set", "points=101", "--set", f"file={folder / 'go'}", "--station", str(station))
+        processes.append(Command(("run", "lab_procedures.WaitsForFile", *words), ENVIRONMENT))
+    for device, process in zip(devices, processes, strict=True):
+        wait_for(functools.partial(has_run, tmp_path / device / "data"), process)
+    server.stop()
+    for device, process in zip(devices, processes, strict=True):
+        (tmp_path / device / "go").touch()
+        out, said = process.communicate(timeout=60)
+        assert process.returncode == 0, out + said
+        assert "the results are saved in" in said
+    server.start()
+    for device in devices:
+        assert (
+            completed(("calibrations", "--station", str(tmp_path / device / "station.yaml")), ENVIRONMENT).returncode
+            == 0
+        )
+        assert waiting(tmp_path / device / "data") == []
+    found = [(entry.device, entry.run_id, entry.quantity) for entry in open_ledger(url).calibrations()]
+    assert len(found) == len({*found})
+    assert {device: len({run for name, run, _ in found if name == device}) for device in devices} == {"A7": 1, "B2": 1}
 
 
 def test_stations_with_a_server_name_their_device(lab: Lab, server: Server) -> None:

@@ -13,7 +13,7 @@ from labnis.exchange.importing import KINDS, import_run
 from labnis.experiment.analysis import analyses_of_run
 from labnis.experiment.calibrations import Logbook
 from labnis.experiment.goals import NUMBER, unit_factor
-from labnis.experiment.run import Run
+from labnis.experiment.run import Run, device_of
 from labnis.experiment.run_plan import code_version
 from labnis.ledger import new_batch
 from labnis.ledger.of_station import ledger_of
@@ -23,7 +23,6 @@ from labnis.ui.output import say
 
 __all__ = ["import_"]
 
-_COOLDOWN = "imported"
 _FREQUENCY = re.compile(rf"(?P<number>{NUMBER})\s*(?P<unit>[^\W\d]\w*)")
 
 
@@ -40,12 +39,15 @@ def import_(  # noqa: PLR0913, PLR0917  # options
     ] = None,
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="Of the device.")] = "",
     junctions: Annotated[
-        str, typer.Option("--junctions", metavar="N", help="1, 2 (a pair), or SERIESxPARALLEL of an array.")
-    ] = "2",
+        str | None,
+        typer.Option("--junctions", metavar="N", help="1, 2 (a pair, the default), or SERIESxPARALLEL of an array."),
+    ] = None,
     resonator: Annotated[
-        Literal["reflection", "hanger", "transmission"],
-        typer.Option("--resonator", help="How it is connected: the traces are S11, or S21 of the others."),
-    ] = "reflection",
+        Literal["reflection", "hanger", "transmission"] | None,
+        typer.Option(
+            "--resonator", help="How it is connected: the traces are S11 (the default), or S21 of the others."
+        ),
+    ] = None,
     series_resistance: Annotated[
         float, typer.Option("--series-resistance", min=0.0, help="Of the line (ohm), if it is not subtracted yet.")
     ] = 0.0,
@@ -61,8 +63,11 @@ def import_(  # noqa: PLR0913, PLR0917  # options
         list[str] | None, typer.Option("--from", metavar="RUN", help="Run with fits that this one needs.")
     ] = None,
     start: Annotated[
-        str | None, typer.Option("--start", metavar="TIME", help="When it was measured; else the time of the file.")
+        str | None, typer.Option("--start", metavar="TIME", help="When it was measured, if the file does not say it.")
     ] = None,
+    cooldown: Annotated[
+        str, typer.Option("--cooldown", metavar="NAME", help="To which it belongs; else that of the file, or imported.")
+    ] = "",
     station: StationOption = STATION,
     data: DataOption = None,
     as_json: JsonOption = False,
@@ -74,26 +79,29 @@ def import_(  # noqa: PLR0913, PLR0917  # options
     """
     config = load_station(station) if data is None or station.exists() else None
     folder = data if data is not None else config.data if config is not None else Path()
-    ledger = None if config is None else ledger_of(config, data).of_device(device)
+    ledger = None if config is None else ledger_of(config, data)
+    more = {
+        "junctions": None if junctions is None else _junctions(junctions),
+        "resonator": resonator,
+    }
     run = import_run(
         file,
         kind,
         data=folder,
         columns=_columns(columns or ""),
-        device={"name": device, "junctions": _junctions(junctions), "resonator": resonator},
+        device={"name": device} | {name: value for name, value in more.items() if value is not None},
         series_resistance=series_resistance,
         band=None if band is None else _band(band),
-        cooldown=_COOLDOWN,
+        cooldown=cooldown,
         start=None if start is None else moment(start),
         priors_from=[find_run(folder, text) for text in chosen or ()],
         ledger=ledger,
     )
     if ledger is not None:
         metadata = run.metadata
-        ledger.closed_cooldown(_COOLDOWN, note="runs of other programs")
-        book = Logbook(
-            ledger, _COOLDOWN, new_batch(), folder, code_version(collect_environment()), metadata["simulated"]
-        )
+        own, name = ledger.of_device(device_of(metadata)), metadata["cooldown"]
+        own.closed_cooldown(name, note="runs of other programs")
+        book = Logbook(own, name, new_batch(), folder, code_version(collect_environment()), metadata["simulated"])
         for told in book.enter(analyses_of_run(metadata), run.fits, run.path, metadata):
             say(f"labnis: {told}", err=True)
     _print(run, as_json=as_json)
@@ -102,6 +110,8 @@ def import_(  # noqa: PLR0913, PLR0917  # options
 
 def _print(run: Run, *, as_json: bool) -> None:
     print_results([run], None, simulated=run.metadata["simulated"], as_json=as_json)
+    for note in run.notes:
+        say(f"note: {note}", err=True)
     for name, problem in run.problems.items():
         say(f"no fit ({name}): {problem}", err=True)
     for name, fit in run.fits.items():

@@ -9,7 +9,7 @@ from typing import Any
 
 from labnis import __version__
 from labnis.errors import RequestError
-from labnis.exchange.exporting import summary_of
+from labnis.exchange.origins import summary_of
 from labnis.experiment.run import stored_run
 
 __all__ = ["write_crate"]

@@ -44,9 +44,7 @@ def import_(  # noqa: PLR0913, PLR0917  # options
     ] = None,
     resonator: Annotated[
         Literal["reflection", "hanger", "transmission"] | None,
-        typer.Option(
-            "--resonator", help="How it is connected: the traces are S11 (the default), or S21 of the others."
-        ),
+        typer.Option("--resonator", help="The traces are S11 in reflection (the default), or S21 of the others."),
     ] = None,
     series_resistance: Annotated[
         float, typer.Option("--series-resistance", min=0.0, help="Of the line (ohm), if it is not subtracted yet.")

@@ -159,6 +159,8 @@ def import_run(  # noqa: PLR0913  # all but three are optional
         if not {"device_voltage", "current"} <= values.keys():
             raise RequestError("series_resistance: without voltage and current its part cannot be subtracted")
         values["device_voltage"] = values["device_voltage"] - series_resistance * values["current"]
+    if origin is not None and origin.context is None:
+        told.append("its export does not say line and priors, as that of an earlier labnis: export the run again")
     if origin is None or origin.context is None:
         stage = values["fridge_temperature"] if "fridge_temperature" in values else np.full(1, np.nan)
         known = stage[np.isfinite(stage)]
@@ -187,7 +189,8 @@ def import_run(  # noqa: PLR0913  # all but three are optional
         more = {**origin.further, **metadata.context}
         metadata = replace(metadata, instruments=origin.instruments, seed=origin.seed, context=more)
     fits = {name: prior.fit for name, prior in priors.items() if prior.fit is not None}
-    run = _written(Path(data), metadata, values, frequency, of.signal, context, fits)
+    doubts = origin.warnings if origin is not None else {}
+    run = _written(Path(data), metadata, values, frequency, of.signal, context, fits, doubts)
     return replace(run, notes=tuple(told))
 
 
@@ -223,7 +226,10 @@ def _begun(path: Path | None, start: datetime | None, origin: Origin | None, tol
         return begun
     begun = datetime.fromtimestamp(path.stat().st_mtime, UTC).astimezone() if path else datetime.now().astimezone()
     what = "when the file was written" if path else "that of the import"
-    told.append(f"the time of the measurement is not known: {begun:%Y-%m-%d %H:%M}, {what}, is taken for it (start)")
+    told.append(
+        f"the time of the measurement is not known: {begun:%Y-%m-%d %H:%M}, {what}, is taken for it; --start (start in "
+        "Python) says another one"
+    )
     return begun
 
 
@@ -297,8 +303,9 @@ def _written(
     signal: str,
     context: FitContext,
     priors: Mapping[str, FitResult],
+    doubts: Mapping[str, tuple[str, ...]],
 ) -> Run:
-    """The file of the run, with its fits."""
+    """The file of the run, with its fits; one that nothing else puts in doubt has the `doubts` of the exported one."""
     axes = [] if frequency is None else [Axis(FREQUENCY, "Hz", "Frequency", frequency)]
     columns = [_column(name, column) for name, column in values.items()]
     data.mkdir(parents=True, exist_ok=True)
@@ -310,6 +317,7 @@ def _written(
         dataset = as_dataset(values, frequency)
         analyses: Sequence[Analysis] = analyses_of_run({"analyses": metadata.analyses})
         fits, problems = analyse(analyses, dataset, context, priors)
+        fits = {name: replace(fit, warnings=fit.warnings or doubts.get(name, ())) for name, fit in fits.items()}
         for analysis in analyses:
             if analysis.name in fits:
                 record = record_of(analysis, fits[analysis.name], dataset, None)

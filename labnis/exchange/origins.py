@@ -14,9 +14,8 @@ import h5py
 from labnis.errors import RequestError
 from labnis.exchange.reading import is_run
 from labnis.experiment.calibrations import Prior
-from labnis.experiment.run import Run, device_of
+from labnis.experiment.run import Run, device_of, stored_run
 from labnis.fit import FitContext, FitError, FitResult
-from labnis.storage import read_metadata
 
 __all__ = ["Origin", "origin_in", "origin_of", "record_of_run", "summary_of"]
 
@@ -37,6 +36,8 @@ class Origin:
         Conditions of its fits; None in exports of earlier versions. The part of the line is subtracted already.
     priors
         Analysis → fit that its own needed.
+    warnings
+        Analysis → reasons to doubt its fit.
     instruments, seed, further
         Identities of its instruments, seed of the twin, and what else its metadata have as the context of the fits.
 
@@ -51,6 +52,7 @@ class Origin:
     tags: tuple[str, ...] = ()
     context: FitContext | None = None
     priors: Mapping[str, Prior] = field(default_factory=dict)
+    warnings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     instruments: Mapping[str, Any] = field(default_factory=dict)
     seed: int | None = None
     further: Mapping[str, Any] = field(default_factory=dict)
@@ -77,7 +79,8 @@ def summary_of(run: Run) -> dict[str, Any]:
 
 def record_of_run(run: Run) -> dict[str, Any]:
     """The summary of a run, with what its fits need besides the data."""
-    return summary_of(run) | _needed(run.metadata)
+    warnings = {name: list(fit.warnings) for name, fit in run.fits.items() if fit.warnings}
+    return summary_of(run) | _needed(run.metadata) | {"warnings": warnings}
 
 
 def _needed(known: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,8 +117,7 @@ def _recorded(path: Path) -> Any:
     """The record in a file, as JSON or as a mapping; None without one."""
     if h5py.is_hdf5(path):
         if is_run(path):
-            known = read_metadata(path)
-            return {**known, **_needed(known), "device": device_of(known), "start": known["start"].isoformat()}
+            return record_of_run(stored_run(path))
         with h5py.File(path, "r") as file:
             groups = [file[name].attrs for name in ("data", "traces") if isinstance(file.get(name), h5py.Group)]
             own = [attributes["__labnis__"] for attributes in groups if "__labnis__" in attributes]
@@ -185,6 +187,7 @@ def _read(known: Mapping[str, Any]) -> Origin:
         found,
         context=FitContext.from_json(context.pop("fit")),
         priors=priors,
+        warnings={str(name): tuple(map(str, texts)) for name, texts in known.get("warnings", {}).items()},
         instruments=dict(known["instruments"]),
         seed=None if seed is None else int(seed),
         further={name: value for name, value in context.items() if name != "results"},

@@ -28,6 +28,7 @@ class _Table:
     """Rows of equally many numbers, with the number of the line of each, and fields in which a comma is not between."""
 
     header: list[str]
+    delimiter: str | None = None
     rows: list[list[float]] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     commas: list[tuple[int, str]] = field(default_factory=list)
@@ -93,32 +94,32 @@ def _tables(lines: Sequence[str]) -> list[_Table]:
         comment = text.startswith(_COMMENTS) and not text.startswith(_ERRORS)
         if table.rows and (not text or comment):
             continue
-        fields = _fields(line)
-        width = len(table.rows[0]) if table.rows else 0
-        numbers = _numbers(fields, width)
+        delimiter, fields = _fields(text)
+        # A line that is divided otherwise is no row with gaps.
+        alike = bool(table.rows) and (delimiter == table.delimiter or len(fields) == 1)
+        numbers = _numbers(fields, len(table.rows[0]) if alike else 0)
         if numbers is None:
             if fields:
-                last = _fields(text.lstrip("".join(_COMMENTS)).strip()) or last
+                last = _fields(text.lstrip("".join(_COMMENTS)).strip())[1] or last
                 table = _Table(last)
             continue
-        if not table.rows or len(numbers) != width:
-            table = _Table(last)
+        if not table.rows or len(numbers) != len(table.rows[0]):
+            table = _Table(last, delimiter)
             found.append(table)
         table.add(number, numbers, fields)
     return found
 
 
-def _fields(line: str) -> list[str]:
-    """Parts of a line, by the first delimiter that it has, or by blanks."""
-    text = line.strip()
+def _fields(text: str) -> tuple[str | None, list[str]]:
+    """The first delimiter of a line, None for blanks, and the parts that it divides."""
     delimiter = next((one for one in _DELIMITERS if one in text), None)
     if delimiter is None:
-        return text.split()
+        return None, text.split()
     parts = next(csv.reader([text], delimiter=delimiter, skipinitialspace=True))
     fields = [part.strip() for part in parts]
     while fields and not fields[-1]:  # a delimiter at the end of each line
         fields.pop()
-    return fields
+    return delimiter, fields
 
 
 def _numbers(fields: list[str], width: int) -> list[float] | None:

@@ -12,7 +12,7 @@ import h5py
 
 __all__ = ["time_in"]
 
-_TIME = r"(?P<H>\d{1,2}):(?P<M>\d\d)(?::(?P<S>\d\d))?"
+_TIME = r"(?P<H>\d{1,2}):(?P<M>\d\d)(?::(?P<S>\d\d))?(?![:\d]|\s*[AP]M)"
 _NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = rf"(?P<b>{'|'.join(_NAMES)})[a-z]*\.?"
 # Of a day and a month as two numbers with a slash nobody knows which is which.
@@ -20,9 +20,9 @@ _WRITTEN = tuple(
     re.compile(text, re.IGNORECASE)
     for text in (
         rf"\b(?P<Y>\d{{4}})[-/](?P<m>\d\d)[-/](?P<d>\d\d)[T ]\s*{_TIME}(?:\.\d+)?\s*(?P<z>Z|[+-]\d\d:\d\d)?",
-        rf"\b(?P<d>\d{{1,2}})\.(?P<m>\d{{1,2}})\.(?P<Y>\d{{4}})[T ,]\s*{_TIME}(?!\s*[AP]M)",
-        rf"\b{_MONTH}\s+(?P<d>\d{{1,2}}),?\s+(?P<Y>\d{{4}})[ ,]\s*{_TIME}(?!\s*[AP]M)",
-        rf"\b(?P<d>\d{{1,2}})[ -]{_MONTH}[ -](?P<Y>\d{{4}})[ ,]\s*{_TIME}(?!\s*[AP]M)",
+        rf"\b(?P<d>\d{{1,2}})\.(?P<m>\d{{1,2}})\.(?P<Y>\d{{4}})[T ,]\s*{_TIME}",
+        rf"\b{_MONTH}\s+(?P<d>\d{{1,2}}),?\s+(?P<Y>\d{{4}})[ ,]\s*{_TIME}",
+        rf"\b(?P<d>\d{{1,2}})[ -]{_MONTH}[ -](?P<Y>\d{{4}})[ ,]\s*{_TIME}",
         rf"\b{_MONTH}\s+(?P<d>\d{{1,2}})\s+{_TIME}\s+(?P<Y>\d{{4}})",
     )
 )

@@ -309,7 +309,7 @@ def _written(
     axes = [] if frequency is None else [Axis(FREQUENCY, "Hz", "Frequency", frequency)]
     columns = [_column(name, column) for name, column in values.items()]
     data.mkdir(parents=True, exist_ok=True)
-    writer = RunWriter(data, metadata, columns, signal=signal, axes=axes)
+    writer = RunWriter(data, metadata, columns, signal=signal, axes=axes, measured_before=True)
     try:
         for row in zip(*values.values(), strict=True):
             writer.append(dict(zip(values, row, strict=True)))

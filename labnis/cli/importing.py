@@ -6,7 +6,16 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from labnis.cli.options import STATION, DataOption, JsonOption, StationOption, moment, path_of
+from labnis.cli.options import (
+    STATION,
+    ColumnsOption,
+    DataOption,
+    JsonOption,
+    StationOption,
+    columns_of,
+    moment,
+    path_of,
+)
 from labnis.cli.results import print_results, refuse_doubtful
 from labnis.errors import RequestError
 from labnis.exchange.importing import KINDS, import_run
@@ -29,14 +38,7 @@ _FREQUENCY = re.compile(rf"(?P<number>{NUMBER})\s*(?P<unit>[^\W\d]\w*)")
 def import_(  # noqa: PLR0913, PLR0917  # options
     file: Annotated[Path, typer.Argument(parser=path_of, metavar="FILE", help="File of another program.")],
     kind: Annotated[str, typer.Option("--as", metavar="KIND", help=f"What it is: {', '.join(KINDS)}.")],
-    columns: Annotated[
-        str | None,
-        typer.Option(
-            "--columns",
-            metavar="NAME=COLUMN",
-            help='Where columns have other names, or no unit: "device_voltage=V (mV),current=I (nA)".',
-        ),
-    ] = None,
+    columns: ColumnsOption = None,
     device: Annotated[str, typer.Option("--device", metavar="NAME", help="Of the device.")] = "",
     junctions: Annotated[
         str | None,
@@ -86,7 +88,7 @@ def import_(  # noqa: PLR0913, PLR0917  # options
         file,
         kind,
         data=folder,
-        columns=_columns(columns or ""),
+        columns=columns_of(columns or ""),
         device={"name": device} | {name: value for name, value in more.items() if value is not None},
         series_resistance=series_resistance,
         band=None if band is None else _band(band),
@@ -115,17 +117,6 @@ def _print(run: Run, *, as_json: bool) -> None:
     for name, fit in run.fits.items():
         for text in fit.warnings:
             say(f"warning ({name}): {text}", err=True)
-
-
-def _columns(text: str) -> dict[str, str]:
-    """Parts of the option, divided by commas that are not in brackets."""
-    found = {}
-    for part in filter(None, (one.strip() for one in text.split(","))):
-        name, equals, column = part.partition("=")
-        if not equals or not column.strip():
-            raise RequestError(f'--columns {part!r}: write it like "device_voltage=V (mV),current=I (nA)"')
-        found[name.strip()] = column.strip()
-    return found
 
 
 def _band(text: str) -> tuple[float, float]:

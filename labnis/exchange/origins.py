@@ -57,6 +57,13 @@ class Origin:
     seed: int | None = None
     further: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Those of the run that say where a calibration of it holds, by their names there."""
+        context = self.context or FitContext()
+        known = {name: getattr(self, name) for name in ("run_id", "start", "cooldown", "simulated", "instruments")}
+        return known | {"wiring": context.wiring, "context": {"fit": context.as_json()}}
+
 
 def summary_of(run: Run) -> dict[str, Any]:
     """What is said of a run beside its data: plain types."""

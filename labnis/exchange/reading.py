@@ -57,7 +57,11 @@ def read_columns(path: Path, told: list[str] | None = None) -> dict[str, Column]
 
 
 def is_run(path: Path) -> bool:
-    """Whether an HDF5 file is that of a run of labnis, or a copy."""
+    """Whether a file is that of a run of labnis, or a copy."""
+    if path.with_name(f"{path.name}.journal").exists():  # it is measured, or was interrupted
+        return True
+    if not h5py.is_hdf5(path):
+        return False
     with h5py.File(path, "r") as file:
         return "configuration_hash" in file.attrs and file.attrs.get("NX_class") == "NXroot"
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from labnis.errors import RequestError
 from labnis.experiment.units import UNITS, Column, converted, headed, listed
 
-__all__ = ["FREQUENCY", "Kind", "as_dataset", "given", "shaped", "wanted"]
+__all__ = ["FREQUENCY", "Kind", "as_dataset", "given", "shaped", "traces_in", "wanted"]
 
 Numbers = NDArray[Any]
 
@@ -50,7 +50,21 @@ _CONSTANT = ("center", "bandwidth", "fridge_temperature")
 
 
 def given(source: Any) -> dict[str, Column]:
-    """Columns of a mapping, a DataFrame or a Dataset; units of the last, and of names such as "V (mV)"."""
+    """Columns of a mapping, a DataFrame (index included) or a Dataset, with their units, also of names like "V (mV)".
+
+    Raises
+    ------
+    RequestError
+        It is something else.
+
+    """
+    framed = hasattr(source, "iloc") and hasattr(source, "columns")  # a DataFrame
+    if not (framed or isinstance(source, xarray.Dataset | Mapping)):
+        raise RequestError(
+            f"the data are a {type(source).__name__}; give a Dataset, a DataFrame, or a mapping of names to columns"
+        )
+    if framed and source.index.names != [None]:
+        source = source.reset_index()
     if isinstance(source, xarray.Dataset):
         names = {
             str(n): (str(n), str(c.attrs.get("units", c.attrs.get("unit", "")))) for n, c in source.variables.items()
@@ -170,3 +184,23 @@ def as_dataset(values: Mapping[str, Numbers], frequency: Numbers | None) -> xarr
     """Columns of n rows, and traces of n × m, as a Dataset along `point`."""
     columns = {name: (("point", FREQUENCY)[: column.ndim], column) for name, column in values.items()}
     return xarray.Dataset(columns, {} if frequency is None else {FREQUENCY: frequency})
+
+
+def traces_in(
+    read: Mapping[str, Column], names: Mapping[str, str], where: str, trace: str, resonator: str
+) -> xarray.Dataset:
+    """The `trace` (spectrum or s11) along `frequency`, and the voltage of each where it has a unit.
+
+    Raises
+    ------
+    RequestError
+        A column is missing, its unit is not known or cannot be converted, or lengths do not fit.
+
+    """
+    stated = [one for one in ("bias", "device_voltage") if one in names or (one in read and read[one].unit)]
+    of = Kind((), ("noise_bandwidth", *stated), trace)
+    values, frequency = shaped(of, wanted(of, read, names, where, resonator))
+    found = as_dataset(values, frequency).set_coords(stated)
+    for name in found.variables.keys() & UNITS.keys():
+        found[name].attrs["units"] = UNITS[str(name)]
+    return found

@@ -307,7 +307,7 @@ def _written(
 ) -> Run:
     """The file of the run, with its fits; one that nothing else puts in doubt has the `doubts` of the exported one."""
     axes = [] if frequency is None else [Axis(FREQUENCY, "Hz", "Frequency", frequency)]
-    columns = [_column(name, column) for name, column in values.items()]
+    columns = [_column(name, column, context.resonator) for name, column in values.items()]
     data.mkdir(parents=True, exist_ok=True)
     writer = RunWriter(data, metadata, columns, signal=signal, axes=axes, measured_before=True)
     try:
@@ -331,7 +331,8 @@ def _written(
     )
 
 
-def _column(name: str, values: Numbers) -> Column:
+def _column(name: str, values: Numbers, resonator: str) -> Column:
     unit = "1" if name == "s11" else UNITS[name]
     trace = (FREQUENCY,) if values.ndim > 1 else ()
-    return Column(name, unit, name.replace("_", " ").capitalize(), trace, complex if np.iscomplexobj(values) else float)
+    label = "S21" if name == "s11" and resonator != "reflection" else name.replace("_", " ").capitalize()
+    return Column(name, unit, label, trace, complex if np.iscomplexobj(values) else float)

@@ -29,6 +29,7 @@ def assert_coupling(run: package.experiment.run.Run) -> None:
     rate = run.results["damping_line"]
     assert abs(rate.value - 2 * np.pi * 5e9 / COUPLING) < 4 * rate.sigma < 0.1 * rate.value
     assert "port" in run.fits["resonance"].assumed
+    assert run.data["s11"].attrs["long_name"] == "S21", "what figures say"
 
 
 def test_a_notch_by_a_command(labnis: Commands, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(,\d{3}|\.\d*)")
 
 @dataclass
 class _Table:
-    """Rows of equally many numbers, with the number of the line of each, and fields in which a comma is not between."""
+    """Rows of equally many numbers, with the number of the line of each, and numbers with a comma in them."""
 
     header: list[str]
     delimiter: str | None = None

@@ -1,5 +1,6 @@
 """What an exported run says of itself, so that it comes back as it was: its time, device, line and priors."""
 
+import csv
 import json
 import sqlite3
 from collections.abc import Mapping
@@ -136,6 +137,8 @@ def _recorded(path: Path) -> Any:
             return row["labnis"] if row is not None and "labnis" in row.keys() else None  # noqa: SIM118  # not a mapping
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         line = file.readline()
+    if line.startswith('"#'):  # written again by a spreadsheet, which divides it at its commas
+        line = ",".join(next(csv.reader([line])))
     return next((line.removeprefix(one) for one in _COMMENTS if line.startswith(f"{one}{{")), None)
 
 
@@ -149,15 +152,13 @@ def _in_attributes(known: Mapping[str, Any]) -> Any:
 
 
 def _origin(record: Any, where: str) -> Origin | None:
-    try:
-        known = json.loads(record) if isinstance(record, str | bytes) else record
-    except (ValueError, RecursionError):  # a comment of another program
-        return None
-    if not isinstance(known, Mapping) or "run_id" not in known:
+    if isinstance(record, bytes):
+        record = record.decode(errors="replace")
+    if record is None or "run_id" not in record:  # a comment of another program
         return None
     try:
-        return _read(known)
-    except (KeyError, TypeError, ValueError, AttributeError, FitError) as error:
+        return _read(json.loads(record) if isinstance(record, str) else record)
+    except (RecursionError, KeyError, TypeError, ValueError, AttributeError, FitError) as error:
         raise RequestError(
             f"{where}: what it says of the run of labnis that it was exported from cannot be used "
             f"({type(error).__name__}: {error}); export the run again"

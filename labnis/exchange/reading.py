@@ -30,8 +30,8 @@ _SCALES = {"hz": 1.0, "khz": 1e3, "mhz": 1e6, "ghz": 1e9}
 _ROWS = "rows of the table"  # of a grid; files have dimensions of other names
 
 
-# The summary that labnis writes beside exported data, as JSON, which some formats quote again.
-_SIMULATED = re.compile(rb'\\*"simulated\\*": true')
+# The summary that labnis writes beside exported data, as JSON, which some formats and spreadsheets quote again.
+_SIMULATED = re.compile(rb'"simulated[\\"]*"\s*:\s*true', re.IGNORECASE)
 
 
 def read_columns(path: Path, told: list[str] | None = None) -> dict[str, Column]:

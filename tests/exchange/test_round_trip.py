@@ -1,5 +1,6 @@
 """What labnis has exported comes back as it was: fit, time, device, cooldown, line, and whether it was simulated."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import labnis as package
 from labnis.errors import RequestError
 from labnis.exchange.exporting import export
 from labnis.exchange.importing import import_run
+from labnis.exchange.reading import is_simulated
 from labnis.experiment.run import Run, device_of
 from tests.run.bench import BUDGETED_TEXT, Commands, write_station
 
@@ -76,6 +78,23 @@ def test_the_doubt_of_a_run_goes_with_its_export(calibrated: list[Run], tmp_path
     found = import_run(file, "IVSweep", data=tmp_path / "again")
     assert found.fits["current_voltage"].warnings == ("another device may be at the end",)
     assert found.doubtful == frozenset(found.results)
+
+
+def test_an_export_that_a_spreadsheet_wrote_again(calibrated: list[Run], tmp_path: Path) -> None:
+    curve, *_ = calibrated
+    (file,) = export(curve.path, "csv", tmp_path / "c.csv")
+    with file.open(encoding="utf-8", newline="") as original:
+        cells = list(csv.reader(original))
+    with (tmp_path / "again.csv").open("w", encoding="utf-8", newline="") as written:
+        csv.writer(written).writerows(cells)
+    assert_same(import_run(tmp_path / "again.csv", "IVSweep", data=tmp_path / "again"), curve)
+    assert is_simulated(tmp_path / "again.csv")
+    text = (tmp_path / "again.csv").read_text(encoding="utf-8").replace('""device""', "device", 1)
+    (tmp_path / "again.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(
+        RequestError, match="what it says of the run of labnis that it was exported from cannot be used"
+    ):
+        import_run(tmp_path / "again.csv", "IVSweep", data=tmp_path / "again")
 
 
 def test_a_trace_of_an_exported_folder(calibrated: list[Run], tmp_path: Path) -> None:

@@ -112,6 +112,17 @@ def test_a_command_has_cooldown_and_start(labnis: Commands, tmp_path: Path) -> N
     assert told.code == 0 and "when the file was written, is taken for it; --start" in " ".join(told.err.split())
 
 
+def test_a_cooldown_of_imported_data_can_be_started(labnis: Commands, tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text(HEADER + ROWS, encoding="utf-8")
+    assert labnis("import c.csv --as IVSweep --device nis_device --cooldown CD5 --start 2021-04-27").code == 0
+    listed = labnis("cooldown list").out
+    assert "CD5" in listed and f"{datetime.now().astimezone():%Y-%m-%d}" not in listed, "nobody knows when it was"
+    assert labnis("cooldown start CD5").code == 0
+    assert "CD5" in labnis("cooldown list").out and "current" in labnis("cooldown list").out
+    answer = labnis("cooldown start CD5")
+    assert answer.code == 2 and "cooldown 'CD5' exists in the ledger" in answer.err
+
+
 def test_data_of_another_time_than_the_cooldown_are_refused(labnis: Commands, tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text(HEADER + ROWS, encoding="utf-8")
     assert labnis("cooldown start CD4").code == 0

@@ -150,8 +150,8 @@ def import_run(  # noqa: PLR0913  # all but three are optional
     if band is not None:
         read = _with_band(of, read, columns or {}, band)
     if origin is not None:
-        own = [name for name in _OF_A_RUN if name in read and read[name].unit == UNITS[name] and name not in of.needed]
-        of = replace(of, also=(*of.also, *own))
+        more = [name for name in _OF_A_RUN if name in read and read[name].unit == UNITS[name] and name not in of.needed]
+        of = replace(of, also=(*of.also, *more))
     context = _context(origin, {"name": device} if isinstance(device, str) else device, series_resistance)
     found = wanted(of, read, columns or {}, str(path or "the columns"), context.resonator)
     values, frequency = shaped(of, found)
@@ -166,8 +166,9 @@ def import_run(  # noqa: PLR0913  # all but three are optional
         known = stage[np.isfinite(stage)]
         context = replace(context, fridge_temperature=float(np.median(known)) if known.size else np.nan)
     name = str(context.device.get("name", ""))
-    cooldown = cooldown or (origin.cooldown if origin is not None else "") or "imported"
     begun = _begun(path, start, origin, told)
+    told += _otherwise(origin, cooldown, start)
+    cooldown = cooldown or (origin.cooldown if origin is not None else "") or "imported"
     if ledger is not None:
         _check_cooldown(ledger.of_device(name), cooldown, begun)
     chosen = chosen_priors(
@@ -186,8 +187,8 @@ def import_run(  # noqa: PLR0913  # all but three are optional
         note="; ".join([note or _imported(path, origin), *told]),
     )
     if origin is not None:
-        more = {**origin.further, **metadata.context}
-        metadata = replace(metadata, instruments=origin.instruments, seed=origin.seed, context=more)
+        known_before = {**origin.further, **metadata.context}
+        metadata = replace(metadata, instruments=origin.instruments, seed=origin.seed, context=known_before)
     fits = {name: prior.fit for name, prior in priors.items() if prior.fit is not None}
     doubts = origin.warnings if origin is not None else {}
     run = _written(Path(data), metadata, values, frequency, of.signal, context, fits, doubts)
@@ -196,6 +197,11 @@ def import_run(  # noqa: PLR0913  # all but three are optional
 
 def _context(origin: Origin | None, device: Mapping[str, Any], series_resistance: float) -> FitContext:
     """Conditions of the fit: those of the exported run, or else what is said of device and line."""
+    if origin is not None and origin.device and device.get("name", "") not in ("", origin.device):
+        raise RequestError(
+            f"device: the data are those of run {origin.run_id} of the device {origin.device!r}, and no data of "
+            f"{device['name']!r}; leave it out"
+        )
     if origin is None or origin.context is None:
         own = {"name": origin.device} if origin is not None else {}
         wiring = {"series_resistance": series_resistance, "divider": 1.0}
@@ -231,6 +237,12 @@ def _begun(path: Path | None, start: datetime | None, origin: Origin | None, tol
         "Python) says another one"
     )
     return begun
+
+
+def _otherwise(origin: Origin | None, cooldown: str, start: datetime | None) -> list[str]:
+    """What is given in the place of what the export says."""
+    pairs = {"cooldown": (cooldown, origin.cooldown), "start": (start, origin.start)} if origin is not None else {}
+    return [f"{what} is {own}, and the export says {its}" for what, (own, its) in pairs.items() if own and own != its]
 
 
 def _imported(path: Path | None, origin: Origin | None) -> str:

@@ -205,7 +205,7 @@ def test_what_labnis_exports_comes_back(labnis: Commands, tmp_path: Path) -> Non
     for to in ("nexus", "touchstone"):
         assert is_simulated(export(traces.path, to, tmp_path / to)[0])
     assert found.metadata["simulated"] is True
-    with pytest.raises(RequestError, match="is a run of the device 'nis_device', and this one is 'A7'"):
+    with pytest.raises(RequestError, match="of the device 'nis_device', and no data of 'A7'; leave it out"):
         import_run(tmp_path / "r.nc", "ReflectionVsBias", data=tmp_path, priors_from=[curve.path], device="A7")
     (file,) = export(spectra.path, "netcdf", tmp_path / "e.nc")
     found = import_run(file, "EmittedPowerVsBias", data=tmp_path / "data", priors_from=[traces.path], device=device)

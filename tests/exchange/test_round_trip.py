@@ -65,6 +65,10 @@ def test_with_the_run_whose_fit_it_needs_it_is_not_in_doubt(calibrated: list[Run
     (file,) = export(traces.path, "csv", tmp_path / "t.csv")
     found = import_run(file, "ReflectionVsBias", data=tmp_path / "again", priors_from=[curve.path])
     assert_same(found, traces)
+    assert not found.notes
+    moved = import_run(file, "ReflectionVsBias", data=tmp_path / "again", cooldown="CD9", start=curve.metadata["start"])
+    assert "cooldown is CD9, and the export says dry-run" in moved.notes
+    assert any(note.startswith("start is ") and "and the export says" in note for note in moved.notes)
     with pytest.raises(RequestError, match="the part of the line, 2000 ohm, is subtracted already; leave it out"):
         import_run(file, "ReflectionVsBias", data=tmp_path / "again", series_resistance=2e3)
 

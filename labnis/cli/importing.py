@@ -32,7 +32,7 @@ from labnis.ui.output import say
 
 __all__ = ["import_"]
 
-_FREQUENCY = re.compile(rf"(?P<number>{NUMBER})\s*(?P<unit>[^\W\d]\w*)")
+_QUANTITY = re.compile(rf"(?P<number>{NUMBER})\s*(?P<unit>[^\W\d]\w*)")
 
 
 def import_(  # noqa: PLR0913, PLR0917  # options
@@ -57,6 +57,12 @@ def import_(  # noqa: PLR0913, PLR0917  # options
             "--band",
             metavar="CENTRE,BANDWIDTH",
             help="Of band_power (one number per bias, W or dBm, no spectra): such as 4.67GHz,140MHz.",
+        ),
+    ] = None,
+    excitation: Annotated[
+        str | None,
+        typer.Option(
+            "--excitation", metavar="VOLTAGE", help="Of the lock-in (rms), for conductance without a current: 20uV."
         ),
     ] = None,
     chosen: Annotated[
@@ -91,7 +97,8 @@ def import_(  # noqa: PLR0913, PLR0917  # options
         columns=columns_of(columns or ""),
         device={"name": device} | {name: value for name, value in more.items() if value is not None},
         series_resistance=series_resistance,
-        band=None if band is None else _band(band),
+        band=None if band is None else _quantities("--band", band, "Hz", "4.67GHz,140MHz"),
+        excitation=None if excitation is None else _quantities("--excitation", excitation, "V", "20uV")[0],
         cooldown=cooldown,
         start=None if start is None else moment(start),
         priors_from=[find_run(folder, text) for text in chosen or ()],
@@ -119,15 +126,13 @@ def _print(run: Run, *, as_json: bool) -> None:
             say(f"warning ({name}): {text}", err=True)
 
 
-def _band(text: str) -> tuple[float, float]:
-    """Centre and bandwidth (Hz)."""
-    parts = [_FREQUENCY.fullmatch(part.strip()) for part in text.split(",")]
-    center, width, *others = [*parts, None, None]
-    if center is None or width is None or len(others) > 2:
-        raise RequestError(f"--band {text!r}: write centre and bandwidth with their units, like 4.67GHz,140MHz")
-    found = (float(part["number"]) * unit_factor(f"--band {text!r}", part["unit"], "Hz") for part in (center, width))
-    first, second = found
-    return first, second
+def _quantities(option: str, text: str, unit: str, example: str) -> tuple[float, ...]:
+    """Numbers with units, between commas, in `unit`; as many as in the `example`."""
+    parts = [_QUANTITY.fullmatch(part.strip()) for part in text.split(",")]
+    known = [part for part in parts if part is not None]
+    if len(known) != len(parts) or len(parts) != len(example.split(",")):
+        raise RequestError(f"{option} {text!r}: write it with units, like {example}")
+    return tuple(float(part["number"]) * unit_factor(f"{option} {text!r}", part["unit"], unit) for part in known)
 
 
 def _junctions(text: str) -> Any:

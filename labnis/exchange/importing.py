@@ -56,15 +56,25 @@ KINDS: Mapping[str, Kind] = {
 }
 """Procedure → what is imported as one."""
 
-# The same with a power in one band in the place of spectra.
-_IN_A_BAND: Mapping[str, Kind] = {
-    "EmittedPowerVsBias": Kind(
-        ("device_voltage", "band_power", "center", "bandwidth"),
-        ("current", "fridge_temperature", "time"),
-        "",
-        ("labnis.fit.analyses.BandPower",),
-        "procedures.emitted_power_vs_bias.EmittedPowerVsBias",
-    ),
+# The same with a power in one band in the place of spectra, and with the conductance in the place of the current.
+_IN_A_BAND = Kind(
+    ("device_voltage", "band_power", "center", "bandwidth"),
+    ("current", "fridge_temperature", "time"),
+    "",
+    ("labnis.fit.analyses.BandPower",),
+    "procedures.emitted_power_vs_bias.EmittedPowerVsBias",
+)
+_WITHOUT_CURRENT = Kind(
+    ("device_voltage", "conductance", "excitation"),
+    ("fridge_temperature", "time"),
+    "",
+    ("labnis.fit.analyses.DifferentialConductance",),
+    "procedures.iv_sweep.IVSweep",
+)
+# What is stated of all rows, for lack of columns → what it is, and the kind of data that it belongs to.
+_STATED: Mapping[str, tuple[tuple[str, ...], Kind, str]] = {
+    "band": (("center", "bandwidth"), _IN_A_BAND, "band_power of EmittedPowerVsBias without spectra"),
+    "excitation": (("excitation",), _WITHOUT_CURRENT, "conductance of IVSweep without a current"),
 }
 # What else the fits take of the data of a run: plan, ranges of the meters, and the power over spectra.
 _OF_A_RUN = ("bias", "voltage_range", "current_range", "band_power")
@@ -78,7 +88,8 @@ def import_run(  # noqa: PLR0913  # all but three are optional
     columns: Mapping[str, str] | None = None,
     device: str | Mapping[str, Any] = "",
     series_resistance: float = 0.0,
-    band: tuple[float, float] | None = None,
+    band: Sequence[float] | None = None,
+    excitation: float | None = None,
     cooldown: str = "",
     start: datetime | None = None,
     priors_from: Sequence[Path | str] = (),
@@ -110,8 +121,10 @@ def import_run(  # noqa: PLR0913  # all but three are optional
     series_resistance
         Of the line (ohm), if the voltage is that across line and device: its part is subtracted.
     band
-        Middle and noise bandwidth (Hz) in which the power of `band_power` was measured, where they are no columns
-        (center and bandwidth).
+        Two numbers: middle and noise bandwidth (Hz) in which the power of `band_power` was measured, where they are no
+        columns (center and bandwidth).
+    excitation
+        Of the lock-in (V rms, at the device), where `conductance` was measured without a current, and it is no column.
     cooldown, start
         To which it belongs ("imported" by default), and when it was measured; by default the time that the file says,
         or else that of the file, or of the import, which a note tells.
@@ -130,9 +143,9 @@ def import_run(  # noqa: PLR0913  # all but three are optional
     Raises
     ------
     RequestError
-        A column or the band is missing, a unit is not known or cannot be converted, or lengths do not fit; a run in
-        `priors_from` cannot be one; the part of the line is subtracted already; or the data were not measured in the
-        cooldown, by the ledger. Nothing is written.
+        A column, the band or the excitation is missing, a unit is not known or cannot be converted, or lengths do not
+        fit; a run in `priors_from` cannot be one; the part of the line is subtracted already; or the data were not
+        measured in the cooldown, by the ledger. Nothing is written.
     StorageError
         The run cannot be written.
 
@@ -148,7 +161,9 @@ def import_run(  # noqa: PLR0913  # all but three are optional
     simulated = stated or (origin is not None and origin.simulated)
     of = _kind(kind, {*read, *(columns or {})})
     if band is not None:
-        read = _with_band(of, read, columns or {}, band)
+        read = _with_stated("band", band, of, read, columns or {})
+    if excitation is not None:
+        read = _with_stated("excitation", (excitation,), of, read, columns or {})
     if origin is not None:
         more = [name for name in _OF_A_RUN if name in read and read[name].unit == UNITS[name] and name not in of.needed]
         of = replace(of, also=(*of.also, *more))
@@ -266,22 +281,27 @@ def _check_cooldown(ledger: Ledger, name: str, begun: datetime) -> None:
 
 
 def _kind(kind: str, names: Set[str]) -> Kind:
-    """What is imported as `kind` from columns with these `names`: powers in a band where there are no spectra."""
-    return _IN_A_BAND[kind] if kind in _IN_A_BAND and "band_power" in names and "spectrum" not in names else KINDS[kind]
+    """What is imported as `kind` from columns with these `names`."""
+    if kind == "EmittedPowerVsBias" and "band_power" in names and "spectrum" not in names:
+        return _IN_A_BAND
+    return _WITHOUT_CURRENT if kind == "IVSweep" and "conductance" in names and "current" not in names else KINDS[kind]
 
 
-def _with_band(
-    of: Kind, read: Mapping[str, ReadColumn], names: Mapping[str, str], band: tuple[float, float]
+def _with_stated(
+    what: str, numbers: Sequence[float], of: Kind, read: Mapping[str, ReadColumn], names: Mapping[str, str]
 ) -> dict[str, ReadColumn]:
-    """Columns with the stated `band`; RequestError where they need none, or have one."""
-    if of not in _IN_A_BAND.values():
-        raise RequestError("band: it is that of band_power of EmittedPowerVsBias without spectra; leave it out")
-    if own := [name for name in ("center", "bandwidth") if name in read or name in names]:
-        raise RequestError(f"band: there is a column {' and '.join(own)}, too; state the band once")
-    center, width = band
-    if not 0 < width < 2 * center:
-        raise RequestError(f"band: {width:.6g} Hz around {center:.6g} Hz is none; give centre and bandwidth")
-    return {**read, "center": ReadColumn(np.array([center]), "Hz"), "bandwidth": ReadColumn(np.array([width]), "Hz")}
+    """Columns with the `numbers` that are stated; RequestError where they need none, or have one."""
+    columns, belongs, data = _STATED[what]
+    if of is not belongs:
+        raise RequestError(f"{what}: it is that of {data}; leave it out")
+    if own := [name for name in columns if name in read or name in names]:
+        raise RequestError(f"{what}: there is a column {' and '.join(own)}, too; state it once")
+    right = len(numbers) == len(columns) and all(0 < number < np.inf for number in numbers)
+    if not right or (what == "band" and numbers[1] >= 2 * numbers[0]):
+        shown = ", ".join(f"{number:.6g}" for number in numbers)
+        raise RequestError(f"{what}: {shown} cannot be; give {' and '.join(f'{n} in {UNITS[n]}' for n in columns)}")
+    found = {name: ReadColumn(np.array([number]), UNITS[name]) for name, number in zip(columns, numbers, strict=True)}
+    return {**read, **found}
 
 
 def _metadata(

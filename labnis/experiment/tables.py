@@ -46,7 +46,7 @@ class Kind:
 
 
 # Columns of which one value is that of all rows.
-_CONSTANT = ("center", "bandwidth", "fridge_temperature")
+_CONSTANT = ("center", "bandwidth", "excitation", "fridge_temperature")
 
 
 def given(source: Any) -> dict[str, Column]:
@@ -108,6 +108,7 @@ def wanted(
     needed = [*of.needed, *([FREQUENCY, of.trace] if of.trace else [])]
     if missing := [name for name in needed if name not in found]:
         stated = " A band that is no column: --band 4.67GHz,140MHz (centre and bandwidth)." * ("center" in missing)
+        stated += " An excitation that is no column: --excitation 20uV (rms)." * ("excitation" in missing)
         raise RequestError(
             f"{where}: {', '.join(missing)} missing; there are {listed(read)}. Name them, such as "
             f'--columns "{missing[0]}=NAME (UNIT)".{stated}'

@@ -430,11 +430,11 @@ def test_powers_in_a_band(labnis: Commands, tmp_path: Path) -> None:
     ("band", "told"),
     [
         ("", "center, bandwidth missing; .* A band that is no column: --band 4.67GHz,140MHz"),
-        ("--band 4.67GHz", "--band '4.67GHz': write centre and bandwidth with their units, like 4.67GHz,140MHz"),
-        ("--band 4.67,0.14", "write centre and bandwidth with their units"),
-        ("--band 4.67GHz,140MHz,3Hz", "write centre and bandwidth with their units"),
+        ("--band 4.67GHz", "--band '4.67GHz': write it with units, like 4.67GHz,140MHz"),
+        ("--band 4.67,0.14", "write it with units"),
+        ("--band 4.67GHz,140MHz,3Hz", "write it with units"),
         ("--band 4.67GHz,140mV", "'mV' cannot be expressed in Hz"),
-        ("--band 140MHz,4.67GHz", "band: 4.67e.09 Hz around 1.4e.08 Hz is none"),
+        ("--band 140MHz,4.67GHz", "band: 1.4e.08, 4.67e.09 cannot be; give center in Hz and bandwidth in Hz"),
     ],
 )
 def test_a_band_is_stated_and_not_guessed(band: str, told: str, labnis: Commands, tmp_path: Path) -> None:
@@ -449,7 +449,7 @@ def test_a_band_that_says_nothing_is_refused(tmp_path: Path) -> None:
     powers = {"device_voltage": VOLTAGE, "band_power": VOLTAGE**2}
     with pytest.raises(RequestError, match="band: it is that of band_power of EmittedPowerVsBias without spectra"):
         import_run({"device_voltage": VOLTAGE, "current": CURRENT}, "IVSweep", data=tmp_path, band=(5e9, 1e8))
-    with pytest.raises(RequestError, match="there is a column center, too; state the band once"):
+    with pytest.raises(RequestError, match="there is a column center, too; state it once"):
         import_run(powers | {"center": 5e9}, "EmittedPowerVsBias", data=tmp_path, band=(5e9, 1e8))
     with pytest.raises(RequestError, match="the unit of 'band_power' is not known"):
         (tmp_path / "p.csv").write_text("device_voltage (V),band_power\n1,2\n3,4\n", encoding="utf-8")
@@ -574,3 +574,52 @@ def test_a_column_of_another_kind_is_refused(tmp_path: Path) -> None:
     columns = {"device_voltage": VOLTAGE, "current": CURRENT, "P": CURRENT}
     with pytest.raises(RequestError, match="--columns spectrum: it is no column of a run; they are device_voltage"):
         import_run(columns, "IVSweep", data=tmp_path, columns={"spectrum": "P (W/Hz)"})
+
+
+def spectrum(excitation: float = 20e-6) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Voltage (V) and conductance (S) of one junction, as of a microscope with a lock-in (V rms)."""
+    voltage, cycle = np.linspace(-0.6e-3, 0.6e-3, 241), 2 * np.pi * np.arange(64) / 64
+    swing = np.sqrt(2) * excitation * np.cos(cycle)
+    current = NISJunction(GAP, RESISTANCE, 1e-3).current(voltage[:, None] + swing, 0.12)
+    harmonic = 2 * np.mean(current * np.cos(cycle), axis=1) / (np.sqrt(2) * excitation)
+    return voltage, harmonic + 2e-7 * np.random.default_rng(3).normal(size=voltage.size)
+
+
+def test_a_conductance_without_a_current_is_fitted(tmp_path: Path, labnis: Commands) -> None:
+    voltage, conductance = spectrum()
+    table = pd.DataFrame({"V (mV)": 1e3 * voltage, "dI/dV (uS)": 1e6 * conductance})
+    table.to_csv(tmp_path / "stm.csv", index=False)
+    words = "import stm.csv --as IVSweep --columns 'device_voltage=V,conductance=dI/dV' --device tip --junctions 1"
+    answer = labnis(f"{words} --excitation 20uV --json")
+    assert answer.code == 0, answer.err
+    found = json.loads(answer.out)
+    truth = {"gap": GAP, "normal_resistance": RESISTANCE, "electron_temperature": 0.12}
+    for name, true in truth.items():
+        one = found["results"][name]
+        assert abs(one["value"] - true) < 4 * one["sigma"] < 0.1 * true, name
+    (path,) = map(Path, found["runs"])
+    entries = json.loads(labnis("calibrations --json").out)
+    assert {one["quantity"] for one in entries} == {*truth}
+    assert labnis(f"show {path} --figure f.png").code == 0
+    again = labnis(f"refit {path} --set junctions=2 --json")
+    assert json.loads(again.out)["results"]["gap"]["after"]["value"] == pytest.approx(GAP / 2, rel=1e-3)
+    columns = {"device_voltage": voltage, "conductance": conductance}
+    same = import_run(columns, "IVSweep", data=tmp_path / "data", device={"junctions": 1}, excitation=20e-6)
+    assert same.results["gap"].value == pytest.approx(found["results"]["gap"]["value"], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("columns", "excitation", "told"),
+    [
+        (("device_voltage", "conductance"), None, "excitation missing; .* --excitation 20uV"),
+        (("device_voltage", "current"), 2e-5, "excitation: it is that of conductance of IVSweep without a current"),
+        (("device_voltage", "conductance", "excitation"), 2e-5, "there is a column excitation, too; state it once"),
+        (("device_voltage", "conductance"), -1.0, "excitation: -1 cannot be; give excitation in V"),
+    ],
+)
+def test_an_excitation_is_stated_and_not_guessed(
+    columns: tuple[str, ...], excitation: float | None, told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RequestError, match=told):
+        import_run(dict.fromkeys(columns, VOLTAGE), "IVSweep", data=tmp_path, excitation=excitation)
+    assert not list(tmp_path.rglob("*.h5"))

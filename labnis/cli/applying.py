@@ -10,12 +10,14 @@ import typer
 import xarray
 from rich.table import Table
 
-from labnis.cli.options import STATION, DataOption, JsonOption, StationOption, path_of
+from labnis.cli.options import STATION, ColumnsOption, DataOption, JsonOption, StationOption, columns_of, path_of
 from labnis.errors import DataQualityError, RequestError
 from labnis.exchange.exporting import without_complex
+from labnis.exchange.origins import origin_of
+from labnis.exchange.reading import is_run, read_columns
 from labnis.experiment.applying import ANALYSES, Calibration, drift_rate
 from labnis.experiment.calibrations import run_of
-from labnis.experiment.run import Run, device_of, stored_run
+from labnis.experiment.run import device_of, stored_run
 from labnis.fit import Estimate, number_text
 from labnis.ledger import Validity, valid_at, validities
 from labnis.ledger.of_station import doubts_of_run, ledger_of
@@ -27,19 +29,22 @@ __all__ = ["apply"]
 
 # What is taken out → a result of the fit that says how.
 _QUANTITIES = {"gain": "gain", "background": "damping_line"}
-# Ending of files of other programs, and the rows of a table at most.
+# Ending of files with a grid, and the rows of a table at most.
 _NETCDF, _ROWS = ".nc", 50
 
 
 def apply(
     what: Annotated[Literal["gain", "background"], typer.Argument(help="What is taken out: of spectra, or of S11.")],
-    run: Annotated[str, typer.Argument(metavar="RUN|FILE", help="Path or id of a run, or a file of netCDF (.nc).")],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN|FILE", help="Path or id of a run, or a file that `labnis import` reads.")
+    ],
     chosen: Annotated[
         str | None, typer.Option("--from", metavar="RUN", help="Run with the calibration, instead of what was valid.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", parser=path_of, metavar="FILE", help="File of netCDF for the result.")
     ] = None,
+    columns: ColumnsOption = None,
     station: StationOption = STATION,
     data: DataOption = None,
     as_json: JsonOption = False,
@@ -54,15 +59,13 @@ def apply(
         raise RequestError(f"{out} exists; give another name")
     config = load_station(station)
     folder = data or config.data
-    known, doubts = dict[str, Any](), list[str]()
-    if Path(run).suffix == _NETCDF:
-        if chosen is None:
-            raise RequestError(f"{run} does not say when it was measured, and at which device: give --from RUN")
-        measured = _opened(Path(run))
-    else:
-        stored = stored_run(find_run(folder, run))
-        measured, metadata = stored.data, stored.metadata
-        known = {"measured": metadata["start"], "wiring": metadata["wiring"], "instruments": metadata["instruments"]}
+    file, named, doubts = Path(run), columns_of(columns or ""), list[str]()
+    foreign = file.is_file() and not is_run(file)
+    if named and not foreign:
+        raise RequestError("--columns: a run has the columns that it needs; leave it out")
+    metadata = _metadata_in(file) if foreign else read_metadata(find_run(folder, run))
+    if chosen is None and metadata is None:
+        raise RequestError(f"{run} does not say when it was measured, and at which device: give --from RUN")
     if chosen is not None:
         path = find_run(folder, chosen)
         of_cooldown = _of_cooldown(config, data, read_metadata(path), _QUANTITIES[what])
@@ -70,27 +73,44 @@ def apply(
         own = {name: fit.warnings for name, fit in calibration.run.fits.items() if name in ANALYSES}
         doubts = doubts_of_run(station, data, path, own)
     else:
-        calibration = _valid(config, data, stored, _QUANTITIES[what])
+        calibration = _valid(config, data, metadata or {}, _QUANTITIES[what])
+    asked = {"measured": "start", "wiring": "wiring", "instruments": "instruments"}
+    known = {} if metadata is None else {name: metadata[key] for name, key in asked.items()}
+    told: list[str] = []
+    measured = _opened(calibration, file, named, told) if foreign else stored_run(find_run(folder, run)).data
     found = calibration.apply(measured, **known)
-    if chosen is not None and known:
+    found.attrs["notes"] = "; ".join(filter(None, [found.attrs["notes"], *told]))
+    if chosen is not None and metadata is not None:
         doubts += _otherwise(calibration.run.metadata, metadata)
     found.attrs["warnings"] = "; ".join(filter(None, [found.attrs["warnings"], *doubts]))
     if out is not None:
-        try:
-            without_complex(found).to_netcdf(out, engine="h5netcdf")
-        except OSError as error:
-            raise RequestError(f"{out}: cannot be written: {error.strerror or error}") from error
+        _write(found, out)
     if as_json:
-        columns = {str(name): column.values for name, column in without_complex(found).variables.items()}
-        say_json({**found.attrs, "out": out, "columns": columns})
+        values = {str(name): column.values for name, column in without_complex(found).variables.items()}
+        say_json({**found.attrs, "out": out, "columns": values})
     else:
         _print(found, calibration)
     if found.attrs["warnings"]:
         raise DataQualityError(f"the calibration is in doubt: {found.attrs['warnings']}")
 
 
-def _opened(path: Path) -> xarray.Dataset:
-    """A file of netCDF; s11_re and s11_im as s11, for netCDF has no complex numbers."""
+def _write(found: xarray.Dataset, out: Path) -> None:
+    try:
+        without_complex(found).to_netcdf(out, engine="h5netcdf")
+    except OSError as error:
+        raise RequestError(f"{out}: cannot be written: {error.strerror or error}") from error
+
+
+def _metadata_in(file: Path) -> dict[str, Any] | None:
+    """What an export of labnis says of its run, as its metadata; None of another program."""
+    origin = origin_of(file)
+    return None if origin is None or origin.context is None else origin.metadata
+
+
+def _opened(calibration: Calibration, path: Path, named: Mapping[str, str], told: list[str]) -> xarray.Dataset:
+    """The traces of a file; of netCDF on their grid, with s11_re and s11_im as s11, for it has no complex numbers."""
+    if path.suffix != _NETCDF or named:
+        return calibration.traces_of(read_columns(path, told), named, str(path))
     try:
         with xarray.open_dataset(path, engine="h5netcdf") as file:
             data = file.load()
@@ -113,17 +133,16 @@ def _otherwise(chosen: Mapping[str, Any], metadata: Mapping[str, Any]) -> list[s
     ]
 
 
-def _valid(config: StationConfig, data: Path | None, stored: Run, quantity: str) -> Calibration:
+def _valid(config: StationConfig, data: Path | None, metadata: Mapping[str, Any], quantity: str) -> Calibration:
     """The calibration that was valid when a run began, with the drift that those of its cooldown show."""
-    metadata = stored.metadata
     device = device_of(metadata)
     every = _of_cooldown(config, data, metadata, quantity)
     valid = valid_at(every, metadata["start"])
     if not valid:
         ended = [f"{one.calibration.number} ({one.ended_by})" for one in every if one.ended_by]
         raise RequestError(
-            f"no {quantity} of {device or 'the device'} was valid at {minute(metadata['start'])}, when {stored.run_id} "
-            f"was measured; there are {', '.join(ended) or 'none'}. Choose a run with --from."
+            f"no {quantity} of {device or 'the device'} was valid at {minute(metadata['start'])}, when "
+            f"{metadata['run_id']} was measured; there are {', '.join(ended) or 'none'}. Choose a run with --from."
         )
     (entry,) = [one.calibration for one in valid][-1:]
     return Calibration.of(run_of(entry, data or config.data), _drift(every), {entry.analysis: entry.name_in_file})

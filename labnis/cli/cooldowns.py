@@ -56,5 +56,6 @@ def list_all(station: StationOption = STATION, data: DataOption = None, as_json:
     table = Table("cooldown", "device", "started", "ended", "note")
     for c in found:
         ended = minute(c.ended) if c.ended else "current"
-        table.add_row(*cells([c.name, c.device, minute(c.started), ended, c.note]))
+        times = (minute(c.started), ended) if c.started != c.ended else ("", "")  # never begun with this ledger
+        table.add_row(*cells([c.name, c.device, *times, c.note]))
     print_table(table)

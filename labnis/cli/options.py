@@ -14,6 +14,7 @@ from labnis.errors import RequestError
 
 __all__ = [
     "STATION",
+    "ColumnsOption",
     "DataOption",
     "DryRunOption",
     "FixOption",
@@ -25,6 +26,7 @@ __all__ = [
     "TwinOption",
     "assignments",
     "check_figure",
+    "columns_of",
     "path_of",
     "with_measurement_options",
 ]
@@ -56,6 +58,14 @@ DataOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")]
 SimulatedOption = Annotated[bool, typer.Option("--simulated", help="Those of simulated runs, in place of real ones.")]
+ColumnsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        metavar="NAME=COLUMN",
+        help='Where columns have other names, or no unit: "device_voltage=V (mV),current=I (nA)".',
+    ),
+]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Use the simulated fridge instead of the real one.")]
 TwinOption = Annotated[
     Path | None,
@@ -172,6 +182,24 @@ def assignments(texts: list[str] | None) -> dict[str, str]:
         if name in found:
             raise RequestError(f"--set {name} is given twice: {found[name]!r} and {value!r}")
         found[name] = value
+    return found
+
+
+def columns_of(text: str) -> dict[str, str]:
+    """The option --columns as a mapping.
+
+    Raises
+    ------
+    RequestError
+        A part has no name or no column.
+
+    """
+    found = {}
+    for part in filter(None, (one.strip() for one in text.split(","))):
+        name, equals, column = part.partition("=")
+        if not equals or not column.strip():
+            raise RequestError(f'--columns {part!r}: write it like "device_voltage=V (mV),current=I (nA)"')
+        found[name.strip()] = column.strip()
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from labnis import __version__
 from labnis.errors import RequestError
-from labnis.exchange.exporting import summary_of
+from labnis.exchange.origins import summary_of
 from labnis.experiment.run import stored_run
 
 __all__ = ["write_crate"]
@@ -32,7 +32,9 @@ def write_crate(name: str, runs: Sequence[Path], calibrations: Sequence[Mapping[
     try:
         out.mkdir(parents=True)
         entities = [_copied(path, out) for path in runs]
-        (out / _CALIBRATIONS).write_text(json.dumps(list(calibrations), default=str, indent=1), encoding="utf-8")
+        # Relative to the folder, where its run is there; paths of this computer say nothing elsewhere.
+        within = [{**one, "run_path": Path(one["run_path"]).name} for one in calibrations]
+        (out / _CALIBRATIONS).write_text(json.dumps(within, default=str, indent=1), encoding="utf-8")
         manifest = json.dumps(_manifest(name, entities), indent=1)
         (out / "ro-crate-metadata.json").write_text(manifest, encoding="utf-8")
     except FileExistsError as error:

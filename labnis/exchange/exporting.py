@@ -8,7 +8,6 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray
@@ -16,9 +15,10 @@ import xarray
 from labnis.errors import RequestError
 from labnis.exchange._ddh5 import write_ddh5
 from labnis.exchange._qcodes import write_qcodes, write_qcodes_netcdf
-from labnis.experiment.run import Run, device_of, stored_run
+from labnis.exchange.origins import record_of_run
+from labnis.experiment.run import Run, stored_run
 
-__all__ = ["FORMATS", "export", "summary_of", "without_complex"]
+__all__ = ["FORMATS", "export", "without_complex"]
 
 
 def export(path: Path | str, to: str, out: Path) -> list[Path]:
@@ -58,25 +58,6 @@ def export(path: Path | str, to: str, out: Path) -> list[Path]:
         raise RequestError(f"{out}: cannot be written: {error.strerror or error}") from error
 
 
-def summary_of(run: Run) -> dict[str, Any]:
-    """What is said of a run beside its data: plain types."""
-    known = run.metadata
-    results = {name: estimate.as_record() for name, estimate in run.results.items()}
-    return {
-        "run_id": run.run_id,
-        "procedure": run.procedure,
-        "device": device_of(known),
-        "cooldown": known["cooldown"],
-        "start": known["start"].isoformat(),
-        "simulated": bool(known["simulated"]),
-        "status": run.status,
-        "tags": list(known["tags"]),
-        "note": known["note"],
-        "results": results,
-        "doubtful": sorted(run.doubtful),
-    }
-
-
 def without_complex(data: xarray.Dataset) -> xarray.Dataset:
     """With NAME_re and NAME_im in place of complex columns, which text and netCDF do not have."""
     parts: dict[str, xarray.DataArray] = {}
@@ -96,14 +77,14 @@ def _csv(run: Run, out: Path) -> list[Path]:
     units = {name: data[name].attrs.get("units", "") for name in data.variables}
     names = [f"{name} ({units[name]})" if units.get(name) else str(name) for name in table.columns]
     with out.open("w", encoding="utf-8", newline="") as file:
-        file.write(f"# {json.dumps(summary_of(run))}\n")
+        file.write(f"# {json.dumps(record_of_run(run))}\n")
         table.to_csv(file, index=False, header=names, float_format="%.17g", na_rep="nan")
     return [out]
 
 
 def _netcdf(run: Run, out: Path) -> list[Path]:
     data = without_complex(run.data)
-    known = {"run_id": run.run_id, "procedure": run.procedure, "labnis": json.dumps(summary_of(run))}
+    known = {"run_id": run.run_id, "procedure": run.procedure, "labnis": json.dumps(record_of_run(run))}
     data.assign_attrs({**{k: v for k, v in data.attrs.items() if v is not None}, **known}).to_netcdf(
         out, engine="h5netcdf"
     )
@@ -127,7 +108,7 @@ def _touchstone(run: Run, out: Path) -> list[Path]:
             if dim in data.coords
         ]
         rows = [f"{f:.17g} {s.real:.17g} {s.imag:.17g}" for f, s in zip(frequency, trace, strict=True)]
-        lines = [f"! labnis {json.dumps(summary_of(run))}", *places, "# Hz S RI R 50", *rows]
+        lines = [f"! labnis {json.dumps(record_of_run(run))}", *places, "# Hz S RI R 50", *rows]
         file = out / f"{run.run_id}-{number:04}.s1p"
         file.write_text("\n".join(lines) + "\n", encoding="ascii")
         written.append(file)
@@ -144,9 +125,9 @@ FORMATS: Mapping[str, Callable[[Run, Path], list[Path]]] = {
     "csv": _csv,
     "netcdf": _netcdf,
     "touchstone": _touchstone,
-    "qcodes": lambda run, out: write_qcodes(run, out, summary_of(run)),
-    "qcodes-netcdf": lambda run, out: write_qcodes_netcdf(run, out, summary_of(run)),
-    "ddh5": lambda run, out: write_ddh5(run, out, summary_of(run)),
+    "qcodes": lambda run, out: write_qcodes(run, out, record_of_run(run)),
+    "qcodes-netcdf": lambda run, out: write_qcodes_netcdf(run, out, record_of_run(run)),
+    "ddh5": lambda run, out: write_ddh5(run, out, record_of_run(run)),
     "nexus": _nexus,
 }
 """Name → function of a run and the file, or folder, to write."""

@@ -5,67 +5,65 @@ exports of network analyzers, of Keithley instruments, of pymeasure and of spyvi
 databases and netCDF of QCoDeS; netCDF; HDF5 of Labber and plottr; MATLAB.
 """
 
-import csv
 import io
-import math
 import re
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, redirect_stdout
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import h5py
 import numpy as np
 import scipy.io
 import xarray
-from numpy.typing import NDArray
 
 from labnis.errors import RequestError
+from labnis.exchange._text import read_text
+from labnis.experiment.units import Column
+from labnis.storage import open_run
 
-__all__ = ["Column", "is_simulated", "read_columns"]
+__all__ = ["is_run", "is_simulated", "read_columns"]
 
-_UNIT = re.compile(r"^(?P<name>.*?)\s*[\(\[](?P<unit>[^\)\]]*)[\)\]]\s*$")
-# Nanonis has what else is to say of a column behind its unit.
-_BEHIND = re.compile(r"^(?P<name>.*?)\s*\((?P<unit>[^)]*)\)\s*(?P<behind>(\[[^\]]*\]\s*)+)$")
-_COMMENTS = ("#", "!", "%", "//", "*")
-# Of a spreadsheet, in the place of a number.
-_ERRORS = ("#VALUE!", "#N/A", "#DIV/0!", "#NUM!", "#REF!", "#NAME?", "#NULL!")
 _SCALES = {"hz": 1.0, "khz": 1e3, "mhz": 1e6, "ghz": 1e9}
-_DELIMITERS = ("\t", ";", ",")
 _ROWS = "rows of the table"  # of a grid; files have dimensions of other names
 
 
-# The summary that labnis writes beside exported data, as JSON, which some formats quote again.
-_SIMULATED = re.compile(rb'\\*"simulated\\*": true')
+# The summary that labnis writes beside exported data, as JSON, which some formats and spreadsheets quote again.
+_SIMULATED = re.compile(rb'"simulated[\\"]*"\s*:\s*true', re.IGNORECASE)
 
 
-class Column(NamedTuple):
-    """Numbers, and their unit; empty where the file does not say it."""
-
-    values: NDArray[Any]
-    unit: str = ""
-
-
-def read_columns(path: Path) -> dict[str, Column]:
+def read_columns(path: Path, told: list[str] | None = None) -> dict[str, Column]:
     """Columns of the file at `path` by name; complex ones as NAME_re and NAME_im.
+
+    What is left out of a text is added to `told`.
 
     Raises
     ------
     RequestError
-        The file cannot be read, or has no columns of numbers.
+        The file cannot be read, has no columns of numbers, or is a text with several tables or ambiguous commas.
 
     """
-    suffix = path.suffix.lower()
-    read = _READERS.get(suffix, _text)
+    suffix, left_out = path.suffix.lower(), [] if told is None else told
+    read = _READERS.get(suffix)
     try:
-        found = read(path)
+        found = read_text(path, left_out) if read is None else read(path)
     except Exception as error:  # what libraries make of damaged files has no common class
         raise RequestError(f"{path}: cannot be read as {suffix or 'text'}: {error}") from error
     if not found:
         raise RequestError(f"{path}: it has no columns of numbers")
     return {name: column for name, raw in found.items() for name, column in _parts(name, raw)}
+
+
+def is_run(path: Path) -> bool:
+    """Whether a file is that of a run of labnis, or a copy."""
+    if path.with_name(f"{path.name}.journal").exists():  # it is measured, or was interrupted
+        return True
+    if not h5py.is_hdf5(path):
+        return False
+    with h5py.File(path, "r") as file:
+        return "configuration_hash" in file.attrs and file.attrs.get("NX_class") == "NXroot"
 
 
 def is_simulated(path: Path) -> bool:
@@ -99,97 +97,6 @@ def _parts(name: str, column: Column) -> Iterator[tuple[str, Column]]:
         return
     yield f"{name}_re", Column(column.values.real, column.unit)
     yield f"{name}_im", Column(column.values.imag, column.unit)
-
-
-def _named(header: str) -> tuple[str, str]:
-    """Name and unit of "Voltage (mV)", "Voltage [mV]", or "Voltage (mV) [filtered]"."""
-    text = header.strip().strip('"')
-    if match := _BEHIND.match(text):
-        return f"{match['name']} {match['behind']}".strip(), match["unit"].strip()
-    match = _UNIT.match(text)
-    return (match["name"].strip(), match["unit"].strip()) if match else (text, "")
-
-
-# --- text -------------------------------------------------------------------------------------------------------------
-
-
-def _text(path: Path) -> dict[str, Column]:
-    """The longest block of lines with equally many numbers; the last line before it that fits is its header."""
-    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    rows: list[list[float]] = []
-    header: list[str] = []
-    best: tuple[list[list[float]], list[str]] = ([], [])
-    last: list[str] = []
-    for line in lines:
-        if rows and (not line.strip() or (line.strip().startswith(_COMMENTS) and not line.strip().startswith(_ERRORS))):
-            continue
-        fields = _fields(line)
-        width = len(rows[0]) if rows else 0
-        numbers = _numbers(fields, width)
-        if numbers is None:
-            if fields:
-                best = max(best, (rows, header), key=lambda block: len(block[0]))
-                rows, last = [], _fields(line.strip().lstrip("".join(_COMMENTS)).strip()) or last
-            continue
-        if rows and len(numbers) != width:
-            best, rows = max(best, (rows, header), key=lambda block: len(block[0])), []
-        if not rows:
-            header = last
-        rows.append(numbers)
-    rows, header = max(best, (rows, header), key=lambda block: len(block[0]))
-    if not rows:
-        return {}
-    names = header if len(header) == len(rows[0]) else [f"column {number}" for number in range(1, len(rows[0]) + 1)]
-    table = np.array(rows)
-    found: dict[str, Column] = {}
-    for number, text in enumerate(names):
-        name, unit = _named(text)
-        # Of several columns of one name each has its whole header.
-        twice = sum(_named(other)[0] == name for other in names) > 1
-        full = text.strip().strip('"') if twice and unit else name
-        found[full if full not in found else f"{full} {number + 1}"] = Column(table[:, number], unit)
-    return found
-
-
-def _fields(line: str) -> list[str]:
-    """Parts of a line, by the first delimiter that it has, or by blanks."""
-    text = line.strip()
-    delimiter = next((one for one in _DELIMITERS if one in text), None)
-    if delimiter is None:
-        return text.split()
-    parts = next(csv.reader([text], delimiter=delimiter, skipinitialspace=True))
-    fields = [part.strip() for part in parts]
-    while fields and not fields[-1]:  # a delimiter at the end of each line
-        fields.pop()
-    return fields
-
-
-def _numbers(fields: list[str], width: int) -> list[float] | None:
-    """The fields as numbers; None where one is none, or there are no two.
-
-    Within a table of this `width`, what is empty or no number, such as an overload, is NaN beside numbers.
-    """
-    filled = [field or "nan" for field in fields]
-    if len(fields) < 2 and not width:
-        return None
-    for text in (filled, [field.replace(",", ".") for field in filled]):  # with a decimal comma
-        try:
-            found = [float(field) for field in text]
-        except ValueError:
-            continue
-        if width or sum(map(bool, fields)) > 1:
-            return found + [math.nan] * (width - len(found)) if 0 < len(found) < width else found
-    if len(fields) != width:
-        return None
-    known = [_number(field) for field in filled]
-    return known if any(map(math.isfinite, known)) else None
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
 
 
 # --- Touchstone -------------------------------------------------------------------------------------------------------
@@ -275,7 +182,9 @@ def _qcodes(path: Path) -> dict[str, Column]:
 
 
 def _hdf5(path: Path) -> dict[str, Column]:
-    """Datasets of plottr, of Labber's log, or, of any other file, all of numbers in one dimension."""
+    """A run of labnis; datasets of plottr, of Labber's log, or, of any other file, all of numbers in one dimension."""
+    if is_run(path):
+        return _of_dataset(open_run(path))
     with h5py.File(path, "r") as file:
         if "Data" in file and "Channel names" in file["Data"]:
             return _labber(file)
@@ -323,6 +232,6 @@ _READERS: Mapping[str, Callable[[Path], dict[str, Column]]] = {
     ".s2p": _touchstone,
     ".nc": _netcdf,
     ".db": _qcodes,
-    **dict.fromkeys((".h5", ".hdf5", ".ddh5"), _hdf5),
+    **dict.fromkeys((".h5", ".hdf5", ".ddh5", ".nxs"), _hdf5),
     ".mat": _matlab,
 }

@@ -10,9 +10,12 @@ from typing import Any
 
 import numpy as np
 import xarray
+from numpy.typing import ArrayLike
 
 from labnis.errors import RequestError
 from labnis.experiment.run import Run, stored_run
+from labnis.experiment.tables import given, traces_in
+from labnis.experiment.units import Column
 from labnis.fit import FitContext
 from labnis.fit.resonator.calibrated import AtDevice, background, density_at_device, photons
 from labnis.ledger import Calibration as Entry
@@ -69,8 +72,9 @@ class Calibration:
 
     def apply(
         self,
-        data: xarray.Dataset,
+        data: xarray.Dataset | Mapping[str, ArrayLike],
         *,
+        columns: Mapping[str, str] | None = None,
         measured: datetime | None = None,
         wiring: Mapping[str, Any] | None = None,
         instruments: Mapping[str, Any] | None = None,
@@ -80,7 +84,11 @@ class Calibration:
         Parameters
         ----------
         data
-            `spectrum` (W/Hz) or `s11` along `frequency` (Hz); and `band_power` (W) of that band.
+            A Dataset with `spectrum` (W/Hz) or `s11` along `frequency` (Hz); or columns, as a DataFrame or a mapping of
+            arrays, with a row for each frequency, or each trace and frequency, in the units of their names.
+        columns
+            What is needed → its name in the columns, as in `labnis.import_run`: {"spectrum": "P (dBm)"}. A power that
+            is not per hertz is divided by `noise_bandwidth`.
         measured
             When; None if that is not known.
         wiring, instruments
@@ -101,7 +109,7 @@ class Calibration:
             The data have no such traces, or the calibration does not cover them: another frequency, wiring, instrument.
 
         """
-        data = _by_frequency(data)
+        data = _by_frequency(self._traces(data, columns or {}))
         found = [name for name in _TRACES if name in data and "frequency" in data.coords]
         known = [name for name in found if _TRACES[name] in self.run.fits]
         if not known:
@@ -134,6 +142,29 @@ class Calibration:
         warnings = dict.fromkeys(text for name in known for text in self.run.fits[_TRACES[name]].warnings)
         attributes = {"calibration": self.run.run_id, "notes": "; ".join(notes), "warnings": "; ".join(warnings)}
         return xarray.Dataset(parts, {name: data.coords[name] for name in data.coords}, attributes)
+
+    def _traces(self, data: Any, columns: Mapping[str, str]) -> xarray.Dataset:
+        """The data as a Dataset; columns are read as those of an import."""
+        if isinstance(data, xarray.Dataset) and not columns:
+            return data
+        return self.traces_of(given(data), columns, "the columns")
+
+    def traces_of(self, read: Mapping[str, Column], columns: Mapping[str, str], where: str) -> xarray.Dataset:
+        """The traces that it calibrates of columns with units, such as those of a file.
+
+        Raises
+        ------
+        RequestError
+            A column is missing, its unit is not known or cannot be converted, or lengths do not fit.
+
+        """
+        known = [trace for trace, analysis in _TRACES.items() if analysis in self.run.fits]
+        trace = next((one for one in known if one in {*read, *columns}), known[-1])
+        return traces_in(read, columns, where, trace, self._context.resonator)
+
+    @property
+    def _context(self) -> FitContext:
+        return FitContext.from_json(self.run.metadata["context"]["fit"])
 
     def _drift(self, measured: datetime | None) -> float:
         """Standard uncertainty of the gain (dB) by its drift until the data were measured."""
@@ -175,8 +206,7 @@ class Calibration:
         return found | _columns("power", spectrum.dims[:-1], power, "W")
 
     def _reflection(self, data: xarray.Dataset) -> dict[str, tuple[Any, ...]]:
-        context = FitContext.from_json(self.run.metadata["context"]["fit"])
-        frequency, *known = background(self.run.fits["reflection"], self.run.data, context.junctions)
+        frequency, *known = background(self.run.fits["reflection"], self.run.data, self._context.junctions)
         behind, *parts = (np.interp(data["frequency"], frequency, one) for one in known)
         s11 = data["s11"].transpose(..., "frequency")
         value = s11.values / behind

@@ -54,11 +54,12 @@ _LINE = ("divider", "series_resistance")
 class Prior:
     """A fit that another analysis needs (None if it failed), its run, and its name in the file of that.
 
-    Whether a user has `chosen` it, and whether it was `simulated`, as far as that is known of one that was chosen.
+    Whether a user has `chosen` it, and whether it was `simulated`, as far as that is known of one that was chosen. Of
+    one that came with an imported run there is no file.
     """
 
     fit: FitResult | None
-    run_path: Path
+    run_path: Path | None
     run_id: str
     name: str
     chosen: bool = False
@@ -184,7 +185,7 @@ def checked_priors(found: Mapping[str, Prior | None], *, simulated: bool) -> dic
 def records_of(priors: Mapping[str, Prior]) -> list[dict[str, str]]:
     """What a run's metadata say of the `priors` that it used."""
     return [
-        {"fit": name, "version": prior.name, "run": str(prior.run_path), "run_id": prior.run_id}
+        {"fit": name, "version": prior.name, "run": str(prior.run_path or ""), "run_id": prior.run_id}
         for name, prior in priors.items()
     ]
 

@@ -46,7 +46,7 @@ from labnis.fit.propagation import Evaluated
 from labnis.fit.result import FitError, FitResult, NotApplicableError
 from labnis.fit.solver import CurveModel, Model, without_outliers
 
-__all__ = ["Conductance", "CurrentVoltage", "device_voltages"]
+__all__ = ["Conductance", "CurrentVoltage", "DifferentialConductance", "device_voltages"]
 
 
 class _Curve(BudgetedAnalysis):
@@ -322,6 +322,14 @@ class Conductance(_Curve):
     def datum(self, array: JunctionArray) -> float:
         """As the base class."""
         return array.conductance
+
+
+class DifferentialConductance(Conductance):
+    """The same for data without a current, as those of a scanning tunnelling microscope: the results of the run."""
+
+    name = "differential_conductance"
+    secondary = False
+    of_device = ("gap", "normal_resistance")
 
 
 def _expected(data: xarray.Dataset, column: str, model: Callable[[Real], Real]) -> NDArray[np.float64]:

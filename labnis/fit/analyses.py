@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from labnis.accuracy import Source
 from labnis.fit._budgeted_analysis import BudgetedAnalysis, Predictions, Priors
-from labnis.fit._curve_analyses import Conductance, CurrentVoltage, device_voltages
+from labnis.fit._curve_analyses import Conductance, CurrentVoltage, DifferentialConductance, device_voltages
 from labnis.fit._points import Points
 from labnis.fit._trace_data import band_powers_of, junctions_of, spectra_of, stage_temperature, traces_of
 from labnis.fit.context import FitContext
@@ -50,7 +50,15 @@ from labnis.fit.resonator.reflection import (
 from labnis.fit.resonator.resonance import fit_resonance, resonance_model
 from labnis.fit.result import FitError, FitResult
 
-__all__ = ["BandPower", "Conductance", "CurrentVoltage", "EmittedPower", "Reflection", "Resonance"]
+__all__ = [
+    "BandPower",
+    "Conductance",
+    "CurrentVoltage",
+    "DifferentialConductance",
+    "EmittedPower",
+    "Reflection",
+    "Resonance",
+]
 
 # Parameters that reflection and emission share, or emission alone has, and their units.
 RATES = {"damping_line": "1/s", "damping_excess": "1/s", "damping_junction": "1/s", "ohmic_frequency": "Hz"}

@@ -69,7 +69,7 @@ class Ledger:
         Raises
         ------
         CooldownExistsError
-            The device has a cooldown of this name already; nothing is changed.
+            The device has had a cooldown of this name in progress already; nothing is changed.
         InvalidEntryError
             The name is empty or not printable.
 
@@ -78,14 +78,20 @@ class Ledger:
             raise InvalidEntryError(f"{name!r} is not a name of a cooldown; use printable characters")
         now = datetime.now(UTC)
         with self._database.transaction("writing") as session:
-            if session.scalar(self._own().where(CooldownRow.name == name)) is not None:
+            found = session.scalar(self._own().where(CooldownRow.name == name))
+            if found is not None and found.started != found.ended:
                 raise CooldownExistsError(
                     f"cooldown {name!r} exists in the ledger {self.url}{self._for}; choose another name"
                 )
             if (current := session.scalar(self._own().where(_IN_PROGRESS))) is not None:
                 current.ended, current.in_progress = now, None
                 session.flush()
-            return self._add(session, CooldownRow(name=name, note=note, started=now, in_progress=True))
+            if found is None:
+                return self._add(session, CooldownRow(name=name, note=note, started=now, in_progress=True))
+            # It was never in progress: data of it have been imported before.
+            found.started, found.ended, found.in_progress, found.note = now, None, True, note or found.note
+            session.flush()
+            return cooldown_of(found)
 
     def closed_cooldown(self, name: str, *, note: str = "") -> Cooldown:
         """Look up a cooldown of the device, or add it as ended; the one in progress is not changed."""

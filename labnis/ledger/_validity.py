@@ -93,7 +93,8 @@ def validities(
         What expires later than this is still valid.
 
     """
-    ends = {(cooldown.device, cooldown.name): cooldown.ended for cooldown in cooldowns}
+    # Of a cooldown that was never in progress, as those of dry runs and imports, no end is known.
+    ends = {(one.device, one.name): one.ended for one in cooldowns if one.ended != one.started}
     ordered = sorted(calibrations, key=lambda c: (c.measured, c.number))
     counting: dict[_Place, list[Calibration]] = {}
     for c in ordered:
@@ -111,7 +112,6 @@ def validities(
         causes = [
             (newer.measured, f"superseded by {newer.number}") if newer else None,
             (c.measured + limit, "expired") if limit is not None and c.measured + limit <= now else None,
-            # That of dry runs has ended before anything was measured in it.
             (ended, "end of the cooldown") if ended is not None and c.measured <= ended <= now else None,
         ]
         until, why = min((cause for cause in causes if cause is not None), default=(None, ""), key=lambda pair: pair[0])

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -67,6 +67,8 @@ class RunWriter:
         Axes already known; others follow by `add_axis`.
     flush_interval
         Longest time (s) that a row waits in memory.
+    measured_before
+        Whether the start is that of a measurement before, as of an import, and says nothing of the clock.
 
     Attributes
     ----------
@@ -94,6 +96,7 @@ class RunWriter:
         signal: str | None = None,
         axes: Iterable[Axis] = (),
         flush_interval: float = FLUSH_INTERVAL,
+        measured_before: bool = False,
     ) -> None:
         axes = tuple(axes)
         self.layout = RunLayout(columns, grid=grid, setpoints=metadata.setpoints, signal=signal, axes=axes)
@@ -106,12 +109,12 @@ class RunWriter:
             start=metadata.start,
             run_id=metadata.run_id,
         )
-        number, before = take_number(data_root.resolve(), metadata.start)
+        begun = datetime.now(UTC) if measured_before else metadata.start
+        number, before = take_number(data_root.resolve(), begun)
         head = HeadRecord(self.layout, to_attributes(metadata) | {"number": number} | this_process().as_attributes())
         self._run = RunFile.create(self.path, [head, *(AxisRecord(self.layout, axis) for axis in axes)])
         self._begin(flush_interval, rows=0, events=0, lasted=0.0, earliest=metadata.start)
-        if before is not None:
-            self._check_clock("the run before this one started", before, metadata.start)
+        self._check_clock("the run before this one started", before, begun)
 
     @classmethod
     def resume(cls, recovered: RecoveryReport) -> Self:
@@ -383,9 +386,9 @@ class RunWriter:
     def _now(self) -> float:
         return self._began_at + time.monotonic() - self._began
 
-    def _check_clock(self, what: str, before: datetime, now: datetime) -> None:
+    def _check_clock(self, what: str, before: datetime | None, now: datetime) -> None:
         """Report a time of something earlier that lies after `now`."""
-        if before - now > CLOCKS_DIFFER:
+        if before is not None and before - now > CLOCKS_DIFFER:
             times = [moment.isoformat(timespec="seconds") for moment in (before, now)]
             message = f"{what} at {times[0]}, and later it is {times[1]}: the clock was set back, or was wrong"
             self._report("warning", message)

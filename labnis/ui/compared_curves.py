@@ -1,4 +1,4 @@
-"""Curves of several runs in one axis, and how far each is from what the fit of the first expects of it."""
+"""Curves or single traces of several runs in one axis, and how far each is from what the fit of the first expects."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray
 from matplotlib.figure import Figure
 
 from labnis.errors import RequestError
@@ -20,41 +21,70 @@ __all__ = ["draw_compared", "in_sigma"]
 # Zeros of meters, which are no change of a device.
 _ZEROS = ("voltage_offset", "current_offset")
 _MARKERS = "os^Dv"
+_FREQUENCY = "frequency"
 
 
 def draw_compared(runs: Sequence[Run], file: Path) -> None:
     """Draw the curves of `runs` and, below, each less the fit of the first one, in σ of a reading.
 
-    The fit has the zeros of the meters of the other run: they are no change of a device.
+    The fit has the zeros of the meters of the other run: they are no change of a device. Of single traces it is the
+    size, in dB, and what is below, too.
 
     Raises
     ------
     RequestError
-        The runs are of several procedures, or have no curve over a set-point.
+        The runs are of several procedures, or have several traces.
 
     """
     first, *others = runs
     name = str(first.data.attrs["signal"])
     if any(str(run.data.attrs["signal"]) != name for run in others):
         raise RequestError(f"--figure: runs of one procedure are drawn together; these are {_named(runs)}")
-    if axes_of(first.data):
-        raise RequestError(f"--figure: a curve has one value per set-point, and {first.procedure} has traces")
+    traced = _FREQUENCY in first.data[name].dims
+    for run in runs:
+        if (traced and run.data[name].size != run.data.sizes[_FREQUENCY]) or (axes_of(run.data) and not traced):
+            raise RequestError(
+                f"--figure: curves with one value per set-point, or single traces, are drawn together; {run.run_id} "
+                f"({run.procedure}) has several traces. Leave it out, or draw each run by `labnis show RUN --figure`."
+            )
     figure = Figure(figsize=(4.8, 5.4), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     for number, run in enumerate(runs):
-        x, y = Scaled.of(abscissa(run.data, name)), Scaled.of(run.data[name])
+        if traced:
+            x, y = Scaled.of(run.data[_FREQUENCY]), Scaled.of(_decibels(run.data[name]))
+        else:
+            x, y = Scaled.of(abscissa(run.data, name)), Scaled.of(run.data[name])
         style: dict[str, Any] = {"marker": _MARKERS[number % len(_MARKERS)], "ms": 3, "ls": "", "fillstyle": "none"}
         label = f"{run.run_id}, {run.metadata['start']:%Y-%m-%d %H:%M}{', SIMULATED' * run.metadata['simulated']}"
         upper.plot(x.values.ravel(), y.values.ravel(), color=f"C{number}", label=label, **style)
-        apart = in_sigma(first, run, name)
+        apart = _in_decibels(first, run, name) if traced else in_sigma(first, run, name)
         if apart is not None:
             lower.plot(x.values.ravel(), apart.ravel(), color=f"C{number}", **style)
         upper.set_ylabel(y.label)
         lower.set_xlabel(x.label)
     upper.legend(frameon=False, fontsize=6)
     lower.axhline(0, color="black", lw=0.8)
-    lower.set_ylabel(f"less the fit of {first.run_id} / σ", fontsize=8)
+    lower.set_ylabel(f"less the fit of {first.run_id} / {'dB' if traced else 'σ'}", fontsize=8)
     figure.savefig(file, dpi=150)
+
+
+def _decibels(trace: xarray.DataArray) -> xarray.DataArray:
+    """Its size in dB: of an amplitude 20 log, of a power per hertz 10 log."""
+    words, unit = str(trace.attrs.get("long_name", trace.name)), trace.attrs.get("units", "")
+    factor, label = (20, f"|{words}| (dB)") if np.iscomplexobj(trace) else (10, f"{words} (dB, 0 is 1 {unit})")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = factor * np.log10(np.abs(trace.values))
+    return trace.copy(data=size).assign_attrs(units="", long_name=label)
+
+
+def _in_decibels(first: Run, run: Run, name: str) -> Any:
+    """Size of the trace of a `run`, less what the fit of the `first` expects of it, in dB; None without a fit."""
+    for analysis in analyses_of_run(first.metadata):
+        fit = first.fits.get(analysis.name)
+        expected = predicted(analysis, fit, run.data).get(name) if fit is not None else None
+        if expected is not None:
+            return (_decibels(run.data[name]) - _decibels(run.data[name].copy(data=expected))).values
+    return None
 
 
 def in_sigma(first: Run, run: Run, name: str) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import xarray
 from scipy.constants import h, k
@@ -125,7 +126,7 @@ def test_what_is_not_covered_is_refused(tmp_path: Path, labnis: Commands, calibr
     answer = labnis(f"apply gain {later}")
     assert answer.code == 2
     assert "no gain of nis_device was valid at 2001-01-01" in answer.err and "Choose a run with --from" in answer.err
-    data[["spectrum"]].to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
+    data[["spectrum"]].drop_attrs(deep=False).to_netcdf(tmp_path / "other.nc", engine="h5netcdf")
     assert "give --from RUN" in labnis("apply gain other.nc").err
     foreign = labnis(f"apply gain other.nc --from {path}")
     assert foreign.code == 0 and "not checked: time, wiring, instruments" in foreign.out
@@ -186,3 +187,81 @@ def test_the_background_of_a_device_that_heats(labnis: Commands, tmp_path: Path)
     columns = json.loads(applied.out)["columns"]
     sigma = np.hypot(columns["reflection_statistical"], columns["reflection_systematic"])
     assert np.isfinite(sigma).all() and sigma.max() < 0.1
+
+
+def as_table(data: xarray.Dataset, biases: list[int]) -> pd.DataFrame:
+    """Spectra at a few biases, one below the other, as an analyzer with another program writes them."""
+    few = data[["spectrum", "noise_bandwidth", "device_voltage"]].isel(bias=biases)
+    table = few.to_dataframe().reset_index()
+    return pd.DataFrame(
+        {
+            "f (GHz)": table["frequency"] / 1e9,
+            "V (mV)": table["device_voltage"] * 1e3,
+            "P (dBm/Hz)": 10 * np.log10(table["spectrum"] / 1e-3),
+            "power (dBm)": 10 * np.log10(table["spectrum"] * table["noise_bandwidth"] / 1e-3),
+            "RBW (kHz)": table["noise_bandwidth"] / 1e3,
+        }
+    )
+
+
+NAMES = "frequency=f,device_voltage=V,spectrum=P"
+
+
+def test_spectra_in_a_text(labnis: Commands, calibrated: dict[str, Path], tmp_path: Path) -> None:
+    path = calibrated["EmittedPowerVsBias"]
+    data, calibration = package.open_run(path).data, Calibration.of(path)
+    known = calibration.apply(data)["power"].values[[1, 9]]
+    table = as_table(data, [1, 9])
+    table.to_csv(tmp_path / "s.csv", index=False)
+    for names in (NAMES, "frequency=f,spectrum=power,noise_bandwidth=RBW"):
+        answer = labnis(f"apply gain s.csv --from {path} --columns '{names}' --json")
+        assert answer.code == 0, answer.err
+        np.testing.assert_allclose(json.loads(answer.out)["columns"]["power"], known, rtol=1e-9)
+        assert "not checked: time, wiring, instruments" in json.loads(answer.out)["notes"]
+        columns = dict(part.split("=") for part in names.split(","))
+        np.testing.assert_allclose(calibration.apply(table, columns=columns)["power"], known, rtol=1e-9)
+    found = calibration.apply(table, columns=dict(part.split("=") for part in NAMES.split(",")))
+    np.testing.assert_allclose(found["device_voltage"], data["device_voltage"].values[[1, 9]])
+    assert "unit of the spectrum is not stated" not in found.attrs["notes"]
+    wrong = " ".join(labnis(f"apply gain s.csv --from {path} --columns 'frequency=f,spectrum=power'").err.split())
+    assert "s.csv: 'power' is in dBm; as spectrum it has to be per hertz, such as W/Hz or dBm/Hz, or a power" in wrong
+    missing = " ".join(labnis(f"apply gain s.csv --from {path}").err.split())
+    assert "s.csv: frequency, spectrum missing; there are f (GHz), V (mV), P (dBm/Hz)" in missing
+    assert "give --from RUN" in labnis("apply gain s.csv").err
+    assert "--columns: a run has the columns" in labnis(f"apply gain {path} --columns spectrum=P").err
+    with pytest.raises(RequestError, match="the data are a list; give a Dataset, a DataFrame, or a mapping"):
+        calibration.apply([1.0])  # type: ignore[arg-type]
+    by_frequency = (
+        table.iloc[: len(table) // 2].rename(columns={"P (dBm/Hz)": "spectrum (dBm/Hz)"}).set_index("f (GHz)")
+    )
+    np.testing.assert_allclose(
+        calibration.apply(by_frequency, columns={"frequency": "f"})["power"], known[:1], rtol=1e-9
+    )
+
+
+def test_an_export_of_labnis_has_its_own_calibration(labnis: Commands, calibrated: dict[str, Path]) -> None:
+    path = calibrated["EmittedPowerVsBias"]
+    own = json.loads(labnis(f"apply gain {path} --json").out)
+    for to, name in (("csv", "s.csv"), ("netcdf", "s.nc"), ("qcodes", "s.db")):
+        assert labnis(f"export {path} --to {to} --out {name}").code == 0
+        answer = labnis(f"apply gain {name} --json")
+        assert answer.code == 0, answer.err
+        found = json.loads(answer.out)
+        assert (found["calibration"], found["notes"]) == (own["calibration"], own["notes"])
+        np.testing.assert_allclose(found["columns"]["power"], own["columns"]["power"], rtol=1e-12)
+        np.testing.assert_allclose(
+            found["columns"]["power_systematic"], own["columns"]["power_systematic"], rtol=1e-9, err_msg="same analyzer"
+        )
+
+
+def test_a_reflection_in_a_text(labnis: Commands, calibrated: dict[str, Path], tmp_path: Path) -> None:
+    path = calibrated["ReflectionVsBias"]
+    data = package.open_run(path).data.isel(bias=3)
+    s11 = data["s11"].values
+    table = {"frequency (Hz)": data["frequency"].values, "a (dB)": 20 * np.log10(np.abs(s11)), "b (rad)": np.angle(s11)}
+    pd.DataFrame(table).to_csv(tmp_path / "t.csv", index=False)
+    answer = labnis(f"apply background t.csv --from {path} --columns 's11_db=a,s11_rad=b' --json")
+    assert answer.code == 0, answer.err
+    known = Calibration.of(path).apply(package.open_run(path).data)["reflection"].values[3]
+    columns = json.loads(answer.out)["columns"]
+    np.testing.assert_allclose(np.squeeze(columns["reflection_re"]), known.real, rtol=1e-9)

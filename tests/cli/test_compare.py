@@ -115,3 +115,27 @@ def test_curves_in_one_axis(labnis: Commands, runs: list[str], tmp_path: Path) -
     (path,) = json.loads(reflection.out)["runs"]
     wrong = labnis(f"compare {runs[0]} {path} --figure x.png")
     assert (wrong.code, "runs of one procedure are drawn together" in wrong.err) == (2, True)
+
+
+def test_single_traces_in_one_axis(labnis: Commands, tmp_path: Path) -> None:
+    frequency = np.linspace(4.995e9, 5.005e9, 101)
+    found = []
+    for number, shift in enumerate((0.0, 3e5)):
+        s11 = -1 + 8e6 / (5.5e6 + 4j * np.pi * (frequency - 5e9 - shift))
+        noise = 1e-3 * np.random.default_rng(number).standard_normal((2, 101))
+        trace = {"frequency": frequency, "s11": 0.5 * s11 + noise[0] + 1j * noise[1]}
+        found.append(package.import_run(trace, "Resonance", data=tmp_path / "data"))
+    answer = labnis(f"compare {found[0].path} {found[1].path} --figure both.png")
+    assert answer.code == 0, answer.err
+    image = imread(tmp_path / "both.png")
+    assert image.shape[0] > 700 and image.std() > 0.05
+    assert "resonance_frequency" in answer.out
+
+
+def test_several_traces_are_not_drawn_together(labnis: Commands) -> None:
+    few = "--dry-run --json --set points=4 --set frequencies=51"
+    paths = [json.loads(labnis(f"run ReflectionVsBias {few}").out)["runs"][0] for _ in range(2)]
+    answer = labnis(f"compare {' '.join(paths)} --figure both.png")
+    assert answer.code == 2
+    told = " ".join(answer.err.split())
+    assert "(ReflectionVsBias) has several traces. Leave it out, or draw each run by `labnis show RUN --figure" in told

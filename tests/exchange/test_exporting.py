@@ -148,6 +148,11 @@ def test_what_cannot_be_written_is_refused(sweep: Path, tmp_path: Path) -> None:
 
 
 def test_a_cooldown_as_one_folder(labnis: Commands, sweep: Path, traces: Path, tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("V (V),I (A)\n1,2\n2,4\n", encoding="utf-8")
+    columns = "--columns 'device_voltage=V,current=I'"
+    assert labnis(f"import {tmp_path / 'c.csv'} --as IVSweep --device nis_device --cooldown CD8 {columns}").code == 7
+    assert labnis("export CD8 --to ro-crate --out imported").code == 0
+    assert not [file for file in (tmp_path / "imported").glob("*.json") if str(tmp_path) in file.read_text("utf-8")]
     rocrate = pytest.importorskip("rocrate.rocrate")
     answer = labnis("export dry-run --to ro-crate --out crate")
     assert answer.code == 0 and "2 runs, " in answer.out
@@ -160,5 +165,7 @@ def test_a_cooldown_as_one_folder(labnis: Commands, sweep: Path, traces: Path, t
     assert copy.results["gap"].value == package.open_run(sweep).results["gap"].value
     listed = json.loads((tmp_path / "crate" / "calibrations.json").read_text(encoding="utf-8"))
     assert "gap" in [one["quantity"] for one in listed]
+    assert {one["run_path"] for one in listed} == {sweep.name, traces.name}, "relative to the folder"
+    assert not [file for file in (tmp_path / "crate").glob("*.json") if str(tmp_path) in file.read_text("utf-8")]
     assert "no run of a cooldown 'CD9'" in labnis("export CD9 --to ro-crate --out other").err
     assert "crate exists; give another name" in labnis("export dry-run --to ro-crate --out crate").err

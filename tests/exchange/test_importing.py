@@ -205,7 +205,7 @@ def test_what_labnis_exports_comes_back(labnis: Commands, tmp_path: Path) -> Non
     for to in ("nexus", "touchstone"):
         assert is_simulated(export(traces.path, to, tmp_path / to)[0])
     assert found.metadata["simulated"] is True
-    with pytest.raises(RequestError, match="is a run of the device 'nis_device', and this one is 'A7'"):
+    with pytest.raises(RequestError, match="of the device 'nis_device', and no data of 'A7'; leave it out"):
         import_run(tmp_path / "r.nc", "ReflectionVsBias", data=tmp_path, priors_from=[curve.path], device="A7")
     (file,) = export(spectra.path, "netcdf", tmp_path / "e.nc")
     found = import_run(file, "EmittedPowerVsBias", data=tmp_path / "data", priors_from=[traces.path], device=device)
@@ -430,11 +430,11 @@ def test_powers_in_a_band(labnis: Commands, tmp_path: Path) -> None:
     ("band", "told"),
     [
         ("", "center, bandwidth missing; .* A band that is no column: --band 4.67GHz,140MHz"),
-        ("--band 4.67GHz", "--band '4.67GHz': write centre and bandwidth with their units, like 4.67GHz,140MHz"),
-        ("--band 4.67,0.14", "write centre and bandwidth with their units"),
-        ("--band 4.67GHz,140MHz,3Hz", "write centre and bandwidth with their units"),
+        ("--band 4.67GHz", "--band '4.67GHz': write it with units, like 4.67GHz,140MHz"),
+        ("--band 4.67,0.14", "write it with units"),
+        ("--band 4.67GHz,140MHz,3Hz", "write it with units"),
         ("--band 4.67GHz,140mV", "'mV' cannot be expressed in Hz"),
-        ("--band 140MHz,4.67GHz", "band: 4.67e.09 Hz around 1.4e.08 Hz is none"),
+        ("--band 140MHz,4.67GHz", "band: 1.4e.08, 4.67e.09 cannot be; give center in Hz and bandwidth in Hz"),
     ],
 )
 def test_a_band_is_stated_and_not_guessed(band: str, told: str, labnis: Commands, tmp_path: Path) -> None:
@@ -449,7 +449,7 @@ def test_a_band_that_says_nothing_is_refused(tmp_path: Path) -> None:
     powers = {"device_voltage": VOLTAGE, "band_power": VOLTAGE**2}
     with pytest.raises(RequestError, match="band: it is that of band_power of EmittedPowerVsBias without spectra"):
         import_run({"device_voltage": VOLTAGE, "current": CURRENT}, "IVSweep", data=tmp_path, band=(5e9, 1e8))
-    with pytest.raises(RequestError, match="there is a column center, too; state the band once"):
+    with pytest.raises(RequestError, match="there is a column center, too; state it once"):
         import_run(powers | {"center": 5e9}, "EmittedPowerVsBias", data=tmp_path, band=(5e9, 1e8))
     with pytest.raises(RequestError, match="the unit of 'band_power' is not known"):
         (tmp_path / "p.csv").write_text("device_voltage (V),band_power\n1,2\n3,4\n", encoding="utf-8")
@@ -468,3 +468,158 @@ def test_a_column_that_is_not_needed_may_have_any_unit(tmp_path: Path) -> None:
     run = import_run(tmp_path / "c.csv", "IVSweep", data=tmp_path)
     assert_junction(run)
     assert run.data.attrs["signal"] == "current", "what figures show"
+
+
+def two_tables(between: str, second: str = "1,2\n3,4\n") -> str:
+    return (
+        "V (V),I (A)\n"
+        + "".join(f"{v:.9e},{i:.9e}\n" for v, i in zip(VOLTAGE, CURRENT, strict=True))
+        + between
+        + second
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        (two_tables("V (V),I (A)\n"), "lines 2 to 82 and lines 84 to 85"),  # its header again
+        (two_tables("\nsweep 2\n\n"), "lines 2 to 82 and lines 86 to 87"),
+        (two_tables("", "1,2,3\n4,5,6\n"), "lines 2 to 82 and lines 83 to 84"),  # of another width
+        (two_tables("END\nBEGIN CH2_DATA\nf,a\n"), "lines 2 to 82 and lines 86 to 87"),
+    ],
+)
+def test_of_two_tables_none_is_dropped(text: str, lines: str, tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(RequestError, match=f"it has 2 tables of numbers, {lines}, apart .* a file of its own"):
+        import_run(tmp_path / "c.csv", "IVSweep", data=tmp_path, columns={"device_voltage": "V", "current": "I"})
+
+
+def test_blank_lines_do_not_end_a_table(tmp_path: Path) -> None:
+    """As spyview and gnuplot divide the rows of a map."""
+    (tmp_path / "c.csv").write_text(two_tables("\n\n"), encoding="utf-8")
+    assert read_columns(tmp_path / "c.csv")["V"].values.size == 83
+
+
+def test_a_line_of_settings_that_is_left_out_is_told(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text(f"1,50\n{two_tables('end of the sweep', '')}", encoding="utf-8")
+    columns = {"device_voltage": "V", "current": "I"}
+    run = import_run(tmp_path / "c.csv", "IVSweep", data=tmp_path, columns=columns)
+    assert_junction(run)
+    assert "left out as no part of the table: numbers in line 1" in run.notes
+    assert "numbers in line 1" in run.metadata["note"]
+
+
+COMMAS = {
+    "1,5\t0,25\n2,5\t1,125\n": None,
+    "1,234;1,5\n2,000;3\n": None,  # 1,5 says it
+    "1;0,123\n2;0,456\n": None,
+    '"1,234.5",1\n"2,234.5",2\n': "line 2: '1,234.5' has commas between thousands",
+    "1,234.5\t1\n2\t2\n": "line 2: '1,234.5' has commas between thousands",
+    "5\t1\n1,234.5\t2\n7\t1\n": "line 3: '1,234.5' has commas between thousands",
+    "1\t1,000,000\n2\t2\n": "line 2: '1,000,000' has commas between thousands",
+    "1,234\t1\n2,345\t2\n": "line 2: the comma in '1,234' may be a decimal one or between thousands; write",
+    "1,25\t1.5\n2,345\t2\n": "line 2: the comma in '1,25' .* and other numbers of the table have a decimal point",
+    '1,2,"a, b"\n3,4.5,"c, d"\n': None,
+}
+
+
+@pytest.mark.parametrize("rows", COMMAS)
+def test_a_comma_between_thousands_is_no_decimal_one(rows: str, tmp_path: Path) -> None:
+    (tmp_path / "c.txt").write_text(f"header\n{rows}", encoding="utf-8")
+    told = COMMAS[rows]
+    if told is not None:
+        with pytest.raises(RequestError, match=re.escape(told).replace(r"\.\*", ".*")):
+            read_columns(tmp_path / "c.txt")
+        return
+    try:
+        found = read_columns(tmp_path / "c.txt")
+    except RequestError as error:
+        assert "no columns of numbers" in str(error)
+    else:
+        assert found["column 1"].values[0] == float(re.split("[\t;]", rows)[0].replace(",", "."))
+
+
+FORMS = {
+    "s21_db (dB),s21_deg (deg)": lambda s: (20 * np.log10(np.abs(s)), np.degrees(np.angle(s))),
+    "s21_mag,s21_rad (rad)": lambda s: (np.abs(s), np.angle(s)),
+    "|S21| (dB),phase (deg)": lambda s: (20 * np.log10(np.abs(s)), np.degrees(np.angle(s))),
+}
+
+
+@pytest.mark.parametrize("header", FORMS)
+def test_s21_of_a_hanger_in_any_form(header: str, labnis: Commands, tmp_path: Path) -> None:
+    frequency, quality = np.linspace(4.99e9, 5.01e9, 301), 5000.0
+    through = 1 - 0.6 / (1 + 2j * quality * (frequency / 5e9 - 1))
+    noise = 1e-4 * np.random.default_rng(1).standard_normal((2, 301))
+    first, second = FORMS[header](0.1 * through + noise[0] + 1j * noise[1])
+    rows = "".join(f"{f:.1f},{a:.12g},{b:.12g}\n" for f, a, b in zip(frequency, first, second, strict=True))
+    (tmp_path / "s21.csv").write_text(f"frequency (Hz),{header}\n{rows}", encoding="utf-8")
+    columns = "" if header.startswith("s21") else "--columns 's21_db=|S21|,s21_deg=phase'"
+    answer = labnis(f"import s21.csv --as Resonance --device A7 --resonator hanger --json {columns}")
+    assert answer.code == 0, answer.err
+    loaded = json.loads(answer.out)["results"]["loaded_quality"]
+    assert abs(loaded["value"] - quality) < 4 * loaded["sigma"] < 0.02 * quality
+    told = " ".join(labnis(f"import s21.csv --as Resonance --device A7 {columns}").err.split())
+    assert "S21 is the trace of a resonator that is a hanger or in transmission (--resonator)" in told
+
+
+def test_a_dataframe_has_the_units_of_its_header(tmp_path: Path) -> None:
+    table = pd.DataFrame({"V (mV)": 1e3 * VOLTAGE, "I [nA]": 1e9 * CURRENT, "I (uA)": 1e6 * CURRENT})
+    for current in ("I [nA]", "I (uA)"):
+        columns = {"device_voltage": "V", "current": current}
+        assert_junction(import_run(table, "IVSweep", data=tmp_path, columns=columns))
+
+
+def test_a_column_of_another_kind_is_refused(tmp_path: Path) -> None:
+    columns = {"device_voltage": VOLTAGE, "current": CURRENT, "P": CURRENT}
+    with pytest.raises(RequestError, match="--columns spectrum: it is no column of a run; they are device_voltage"):
+        import_run(columns, "IVSweep", data=tmp_path, columns={"spectrum": "P (W/Hz)"})
+
+
+def spectrum(excitation: float = 20e-6) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Voltage (V) and conductance (S) of one junction, as of a microscope with a lock-in (V rms)."""
+    voltage, cycle = np.linspace(-0.6e-3, 0.6e-3, 241), 2 * np.pi * np.arange(64) / 64
+    swing = np.sqrt(2) * excitation * np.cos(cycle)
+    current = NISJunction(GAP, RESISTANCE, 1e-3).current(voltage[:, None] + swing, 0.12)
+    harmonic = 2 * np.mean(current * np.cos(cycle), axis=1) / (np.sqrt(2) * excitation)
+    return voltage, harmonic + 2e-7 * np.random.default_rng(3).normal(size=voltage.size)
+
+
+def test_a_conductance_without_a_current_is_fitted(tmp_path: Path, labnis: Commands) -> None:
+    voltage, conductance = spectrum()
+    table = pd.DataFrame({"V (mV)": 1e3 * voltage, "dI/dV (uS)": 1e6 * conductance})
+    table.to_csv(tmp_path / "stm.csv", index=False)
+    words = "import stm.csv --as IVSweep --columns 'device_voltage=V,conductance=dI/dV' --device tip --junctions 1"
+    answer = labnis(f"{words} --excitation 20uV --json")
+    assert answer.code == 0, answer.err
+    found = json.loads(answer.out)
+    truth = {"gap": GAP, "normal_resistance": RESISTANCE, "electron_temperature": 0.12}
+    for name, true in truth.items():
+        one = found["results"][name]
+        assert abs(one["value"] - true) < 4 * one["sigma"] < 0.1 * true, name
+    (path,) = map(Path, found["runs"])
+    entries = json.loads(labnis("calibrations --json").out)
+    assert {one["quantity"] for one in entries} == {*truth}
+    assert labnis(f"show {path} --figure f.png").code == 0
+    again = labnis(f"refit {path} --set junctions=2 --json")
+    assert json.loads(again.out)["results"]["gap"]["after"]["value"] == pytest.approx(GAP / 2, rel=1e-3)
+    columns = {"device_voltage": voltage, "conductance": conductance}
+    same = import_run(columns, "IVSweep", data=tmp_path / "data", device={"junctions": 1}, excitation=20e-6)
+    assert same.results["gap"].value == pytest.approx(found["results"]["gap"]["value"], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("columns", "excitation", "told"),
+    [
+        (("device_voltage", "conductance"), None, "excitation missing; .* --excitation 20uV"),
+        (("device_voltage", "current"), 2e-5, "excitation: it is that of conductance of IVSweep without a current"),
+        (("device_voltage", "conductance", "excitation"), 2e-5, "there is a column excitation, too; state it once"),
+        (("device_voltage", "conductance"), -1.0, "excitation: -1 cannot be; give excitation in V"),
+    ],
+)
+def test_an_excitation_is_stated_and_not_guessed(
+    columns: tuple[str, ...], excitation: float | None, told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RequestError, match=told):
+        import_run(dict.fromkeys(columns, VOLTAGE), "IVSweep", data=tmp_path, excitation=excitation)
+    assert not list(tmp_path.rglob("*.h5"))

@@ -219,3 +219,12 @@ def test_each_is_compared_with_the_one_before_it_that_counts(file: Path) -> None
     errors = [one.error for one in all_validities(file)]
     sigma = 2 * math.hypot(0.08, 0.08)
     assert errors == pytest.approx([math.nan, math.nan, 0.05 / sigma, 2.0 / sigma], nan_ok=True)
+
+
+def test_a_cooldown_that_was_never_begun_here_does_not_end(file: Path) -> None:
+    """As that of an import: what was measured before the import is valid after it."""
+    (one,) = entered(file, measured(1))
+    ledger = open_ledger(file)
+    assert ledger.cooldowns()[0].ended is not None
+    (found,) = validities(ledger.calibrations(), ledger.cooldowns(), {}, datetime.now(UTC) + timedelta(days=1))
+    assert (found.calibration, found.until, found.ended_by) == (one, None, "")

@@ -81,7 +81,7 @@ class HeatedPair(CurveModel):
     harmonic of the excitation at the device, 0 without any, and `harmonic_correction` (A) what that of the current has
     beyond those few phases. `solved` are the readings at whose voltages that is; `readings` may differ a little.
     Where they are fewer, the island is solved at the `nodes` (V), true voltages from 0 up, shape (m,), between which it
-    is interpolated; else there are none.
+    is interpolated; else there are none. `electrons` (K) and `gap` (eV) are close to the solution there.
     """
 
     readings: Readings
@@ -94,6 +94,8 @@ class HeatedPair(CurveModel):
     harmonic: Real
     harmonic_correction: Real
     nodes: Real
+    electrons: Real
+    gap: Real
     current: Callable[[tuple[float, ...]], "_Current"]
 
     @classmethod
@@ -142,6 +144,7 @@ class HeatedPair(CurveModel):
             harmonic,
             harmonic_correction,
             nodes,
+            *close,
             _currents(names, at, readings.current, nodes, *close),
             mask=np.ones(voltage.shape, bool),
         )
@@ -215,9 +218,9 @@ class HeatedPair(CurveModel):
     def state_of(self, values: Mapping[str, float], names: Sequence[str]) -> IslandState:
         """The island at the voltages of this model, with slopes by other parameters."""
         if not self.nodes.size:
-            return island_state(values, self.voltage, names)
+            return island_state(values, self.voltage, names, self.electrons, self.gap)
         offset = values["voltage_offset"]
-        state = island_state(values, self.nodes - offset, names)
+        state = island_state(values, self.nodes - offset, names, self.electrons, self.gap)
         return interpolated_state(state, self.nodes, self.voltage + offset, names)
 
 

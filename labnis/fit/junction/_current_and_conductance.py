@@ -20,7 +20,7 @@ from labnis.fit.junction._temperature_limit import temperature_limit
 from labnis.fit.models import Model
 from labnis.fit.parameters import Parameter, restarted
 from labnis.fit.result import FitError, FitResult
-from labnis.fit.solver import solve
+from labnis.fit.solver import solve, without_outliers
 from labnis.physics import NoOperatingPointError
 
 __all__ = ["KAPITZA_LIMIT", "CurrentAndConductance", "joint_model", "model_of_readings", "solve_readings"]
@@ -148,6 +148,7 @@ def solve_readings(
     assumed: Mapping[str, str],
     *,
     conductance: Real | None = None,
+    earlier: FitResult | None = None,
 ) -> tuple[FitResult, HeatedPair]:
     """Fit the current, or current and lock-in `conductance` (S), shape (n,), together.
 
@@ -162,6 +163,8 @@ def solve_readings(
         The data; NaN where there is no conductance.
     name, assumed
         As for `solve`.
+    earlier
+        A fit of the same data, at whose values the parameters start: the noise of its readings is taken over.
 
     Returns
     -------
@@ -179,18 +182,27 @@ def solve_readings(
     prior = island_prior(names, readings.resistance_sigma, readings.kapitza_limit)
     inputs = {"series_resistance": readings.series_resistance, "excitation": readings.excitation}
     mask, ratio = np.ones(size, bool), 1.0
+    known = {} if earlier is None else earlier.inputs
     try:
-        x = _with_line_error(np.array([p.start for p in parameters]), parameters, readings)
-        parameters = restarted(parameters, x)
+        x = np.array([p.start for p in parameters])
+        if earlier is None:
+            x = _with_line_error(x, parameters, readings)
+            parameters = restarted(parameters, x)
         pair = HeatedPair.of(readings, names, x)
         voltage_noise = _voltage_noise(pair, pair.residuals(x), x, mask)
         pair = HeatedPair.of(readings, names, x, voltage_noise) if voltage_noise else pair
+        result = None
         for _ in range(_ROUNDS):
             model: Model = pair.with_mask(mask)
             if conductance is not None:
                 joint = CurrentAndConductance.of(pair.with_mask(mask), conductance, 1.0)
-                ratio = _ratio_of_noises(joint, x)
+                ratio = known[_RATIO] if _RATIO in known and result is None else _ratio_of_noises(joint, x)
                 model = replace(joint, ratio=ratio).with_voltage_noise(x, voltage_noise)
+            # Glitches that are known would lead the search astray, and back.
+            if result is not None:
+                model = model.with_mask(result.mask)
+            elif earlier is not None:
+                model = without_outliers(model, x)
             hopeless = _misfit(pair, pair.residuals(x), mask) > _HOPELESS
             result = solve(
                 parameters, model, name, assumed, prior=prior, given=readings.given, inputs=inputs,

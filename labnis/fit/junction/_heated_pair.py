@@ -38,6 +38,8 @@ __all__ = ["HeatedPair", "Readings", "component_prior", "expected_current", "isl
 
 # Phases over which a cycle of the excitation is averaged: exact to 1e-4 for amplitudes up to 10 kT/e on a junction.
 _PHASES = phases(12)
+# A common change of all voltages (V) within which the curve is straight.
+_STRAIGHT = 1e-10
 # Phases at which the island is solved in every step: exact up to the third power of the excitation.
 _FEW = phases(2)
 
@@ -190,7 +192,8 @@ class HeatedPair(CurveModel):
         line = float(x[self.names.index(LINE)]) if LINE in self.names else 0.0
         more = self.readings.current - self.solved.current
         away = self.readings.voltage - self.solved.voltage - line * more
-        common, at = away.mean(), np.array(x, dtype=np.float64)
+        common, at = float(away.mean()), np.array(x, dtype=np.float64)
+        common = common if abs(common) > _STRAIGHT else 0.0
         at[self.names.index("voltage_offset")] += common
         return self.current(tuple(map(float, at))), away - common
 

@@ -14,7 +14,7 @@ from labnis.fit.arrays import Bool, Real
 from labnis.fit.junction._island import IslandState, cooler_of, steady_state
 from labnis.physics import OperatingPoint, SINISCooler
 
-__all__ = ["IslandCurve", "interpolated", "interpolated_state", "parities", "spline_of_both_signs", "steady_states"]
+__all__ = ["IslandCurve", "interpolated", "interpolated_state", "parities", "spline_of_both_signs"]
 
 # Computed voltages in the reach of a curve: with so many, or more, a polynomial of seventh order between them is
 # exact to this part of the current at the gap; how far they are needed beyond the excitation, and beyond the sweep (V).
@@ -28,8 +28,6 @@ _FINEST = 1e-6
 # Up to so many points without an excitation are solved each; and with more nodes than this part of the points.
 _FEW_POINTS, _FEWER = 150, 0.7
 _ODD = np.array([True])
-# Part of the voltages at which the island is solved from nowhere: the others are four times as fast from between them.
-_FEW = 4
 
 
 class _Nodes(NamedTuple):
@@ -51,7 +49,7 @@ class _Nodes(NamedTuple):
         rough = np.concatenate([edge * part for part in _PROFILE])
         rough = np.append(rough, np.geomspace(rough[-1], max(end, 1.1 * rough[-1]), 30)[1:])
         rough = np.append(rough[rough < end], end)
-        known = steady_states(cooler, rough, temperature)
+        known = steady_state(cooler, rough, temperature)
         least = max(float(known.electron_temperature.min()) * k / e, _FINEST * end)
         grid = np.arange(0.0, end + least, least)
         wide = 2 * int((margin + _AROUND * edge) / least) + 3
@@ -71,14 +69,6 @@ class _Nodes(NamedTuple):
             if (off <= _OFF * np.maximum(halfway.current, typical)).all():
                 return cls(nodes, states, exact=True)
         return cls(nodes, states, exact=False)
-
-
-def steady_states(cooler: SINISCooler, voltage: Real, temperature: float) -> OperatingPoint:
-    """As `steady_state`, at many voltages (V) in their order, of which the solutions at a few are where to search."""
-    few = voltage[::_FEW]
-    known = steady_state(cooler, few, temperature)
-    near = interpolated(voltage, few, known.electron_temperature, known.gap)
-    return steady_state(cooler, voltage, temperature, *near)
 
 
 def spline_of_both_signs(nodes: Real, columns: Real, odd: Bool) -> BSpline:

@@ -13,7 +13,7 @@ from labnis.fit.derived import with_quantity
 from labnis.fit.estimate import ONE_SIDED
 from labnis.fit.junction._array import JunctionArray
 from labnis.fit.junction._island import cooler_of, island_state, steady_state
-from labnis.fit.junction._island_curve import interpolated, steady_states
+from labnis.fit.junction._island_curve import interpolated
 from labnis.fit.junction._unequal_pair import ASYMMETRY
 from labnis.fit.result import FitResult
 from labnis.physics import OperatingPoint, SINISCooler
@@ -150,7 +150,7 @@ def _extremes_of(names: tuple[str, ...], values: tuple[float, ...], end: float) 
     """Those of parameters up to the voltage `end` (V)."""
     known = dict(zip(names, values, strict=True))
     cooler, temperature = cooler_of(known), known["electron_temperature"]
-    curve = steady_states(cooler, np.linspace(0, end, _BIASES), temperature)
+    curve = steady_state(cooler, np.linspace(0, end, _BIASES), temperature)
     coldest = _at(names, known, *_extreme(cooler, curve, lambda points: -points.electron_temperature))
     strongest = _at(names, known, *_extreme(cooler, curve, lambda points: points.cooling_power))
     # Along the bias an extreme is flat: its slopes are those at constant bias.

@@ -38,6 +38,7 @@ from labnis.fit.junction._curve_doubts import (
 )
 from labnis.fit.junction._heated_pair import Readings, expected_current
 from labnis.fit.junction._island import COMPONENTS, components_of
+from labnis.fit.junction._known_components import with_known_components
 from labnis.fit.junction._line import GAIN, LINE
 from labnis.fit.junction._one_temperature import ISLAND, MODEL, Sweep, fit_pair
 from labnis.fit.junction._other_causes import other_cause, wrong_held_values
@@ -99,7 +100,8 @@ def fit_current_voltage(  # noqa: PLR0913  # each of them is a fact about the me
     given
         Parameters that are known with a standard uncertainty: name → (value, σ).
     start
-        An earlier fit to start from; it saves time and is not a prior.
+        An earlier fit to start from; it saves time and is not a prior. The components of its island are not searched
+        for again where the curve shows no other; `assumed` says so.
 
     Returns
     -------
@@ -138,16 +140,22 @@ def fit_current_voltage(  # noqa: PLR0913  # each of them is a fact about the me
         raise FitError(f"asymmetry is that of a pair, and the device has {array.statement}")
     missing = missing_readings(*_rows(device_voltage, current))
     read = _lockin_readings(device_voltage, current, conductance, float(excitation))
+    read = None if read is None else read * array.conductance
+    unequal, pair, result = ASYMMETRY in {**held, **known}, None, None
     try:
         _check_island(held, known)
         before = None if start is None else array.of_pair(start)
-        pair = before if before is not None and components_of(before) else fit_pair(readings, held, before)
+        if before is not None and components_of(before):
+            result = None if unequal else with_known_components(before, readings, held, MODEL, ASSUMED, read)
+            before = None
+        if result is None:
+            pair = fit_pair(readings, held, before)
     except FitError as error:
         raise FitError(missing or str(error)) from error
-    unequal, read = ASYMMETRY in pair.names, None if read is None else read * array.conductance
-    result = pair if unequal else with_components(pair, readings, held, MODEL, ASSUMED, read)
     if unequal:
-        result = _with_effect_told(result, readings, held)
+        result = _with_effect_told(pair, readings, held)
+    elif result is None:
+        result = with_components(pair, readings, held, MODEL, ASSUMED, read)
     model = model_of_pair(result, readings).with_mask(result.mask[: voltage.size])
     rounding = Rounding.of(result, readings, model)
     rounded, result = rounding.counts(result), rounding.told(result, readings, model)

@@ -49,9 +49,7 @@ def solved(
         parameters = [replace(p, start=p.start if p.fixed else values.get(p.name, p.start)) for p in parameters]
     optional = KAPITZA in values and KAPITZA not in {**fixed, **readings.given} and not readings.kapitza_limit
     try:
-        result, model = solve_readings(
-            parameters, readings, name, assumed, conductance=conductance, earlier=earlier
-        )
+        result, model = solve_readings(parameters, readings, name, assumed, conductance=conductance, earlier=earlier)
     except FitError:
         if not optional:
             raise

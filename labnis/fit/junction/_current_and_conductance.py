@@ -182,7 +182,8 @@ def solve_readings(
     prior = island_prior(names, readings.resistance_sigma, readings.kapitza_limit)
     inputs = {"series_resistance": readings.series_resistance, "excitation": readings.excitation}
     mask, ratio = np.ones(size, bool), 1.0
-    known = {} if earlier is None else earlier.inputs
+    noise, noises = (None, {}) if earlier is None else (earlier.noise, earlier.inputs)
+    counted: Bool | None = None
     try:
         x = np.array([p.start for p in parameters])
         if earlier is None:
@@ -191,24 +192,23 @@ def solve_readings(
         pair = HeatedPair.of(readings, names, x)
         voltage_noise = _voltage_noise(pair, pair.residuals(x), x, mask)
         pair = HeatedPair.of(readings, names, x, voltage_noise) if voltage_noise else pair
-        result = None
         for _ in range(_ROUNDS):
             model: Model = pair.with_mask(mask)
             if conductance is not None:
                 joint = CurrentAndConductance.of(pair.with_mask(mask), conductance, 1.0)
-                ratio = known[_RATIO] if _RATIO in known and result is None else _ratio_of_noises(joint, x)
+                ratio = noises[_RATIO] if _RATIO in noises and counted is None else _ratio_of_noises(joint, x)
                 model = replace(joint, ratio=ratio).with_voltage_noise(x, voltage_noise)
             # Glitches that are known would lead the search astray, and back.
-            if result is not None:
-                model = model.with_mask(result.mask)
+            if counted is not None:
+                model = model.with_mask(counted)
             elif earlier is not None:
                 model = without_outliers(model, x)
             hopeless = _misfit(pair, pair.residuals(x), mask) > _HOPELESS
             result = solve(
                 parameters, model, name, assumed, prior=prior, given=readings.given, inputs=inputs,
-                accuracy=_ROUGH if hopeless else _ACCURACY,
+                accuracy=_ROUGH if hopeless else _ACCURACY, noise=noise,
             )  # fmt: skip
-            x, mask = result.values, result.mask[:size]
+            x, mask, noise, counted = result.values, result.mask[:size], result.noise, result.mask
             voltage_noise = _voltage_noise(pair, result.residuals[:size], x, mask)
             before, pair = pair, HeatedPair.of(readings, names, x, voltage_noise)
             if hopeless and _misfit(before, result.residuals[:size], mask) < _HOPELESS:
@@ -224,12 +224,12 @@ def solve_readings(
             result = replace(result, limits=temperature_limit(result, model, known))
     except NoOperatingPointError as error:
         raise FitError(f"the island has no steady state: {error}") from error
-    noises = {_VOLTAGE_NOISE: voltage_noise} if voltage_noise else {}
-    noises |= {} if conductance is None else {_RATIO: ratio}
-    noises |= {KAPITZA_LIMIT: readings.kapitza_limit} if readings.kapitza_limit else {}
+    found = {_VOLTAGE_NOISE: voltage_noise} if voltage_noise else {}
+    found |= {} if conductance is None else {_RATIO: ratio}
+    found |= {KAPITZA_LIMIT: readings.kapitza_limit} if readings.kapitza_limit else {}
     scatter = voltage_noise * result.noise / readings.array.voltage
     told = (f"the voltage scatters by {number_text(scatter, 'V')}",) if voltage_noise else ()
-    return replace(result, inputs={**result.inputs, **noises}, notes=(*result.notes, *told)), before.with_mask(mask)
+    return replace(result, inputs={**result.inputs, **found}, notes=(*result.notes, *told)), before.with_mask(mask)
 
 
 def _with_line_error(x: Real, parameters: Sequence[Parameter], readings: Readings) -> Real:

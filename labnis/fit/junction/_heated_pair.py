@@ -134,7 +134,7 @@ class HeatedPair(CurveModel):
         at = readings.voltage[:, None] + amplitude
         nodes = curve.nodes
         where = nodes if nodes.size else voltage[:, None] + amplitude
-        close = interpolated(np.abs(where), np.abs(voltage), curve.electrons, curve.gap)
+        electrons, gap = interpolated(np.abs(where), np.abs(voltage), curve.electrons, curve.gap)
         return cls(
             readings,
             readings,
@@ -146,8 +146,9 @@ class HeatedPair(CurveModel):
             harmonic,
             harmonic_correction,
             nodes,
-            *close,
-            _currents(names, at, readings.current, nodes, *close),
+            electrons,
+            gap,
+            _currents(names, at, readings.current, nodes, electrons, gap),
             mask=np.ones(voltage.shape, bool),
         )
 

@@ -1,8 +1,8 @@
 """An island whose components an earlier fit of the same curve has found: they are confirmed, not searched for again.
 
-What was assumed since then may differ, such as the value of a parameter that is held. So the fit is one of these
-components from the earlier values, and then has to show that it lacks none: its residuals are noise, and no other
-component shows in them, or is one on which the results depend. Otherwise all of them are searched for again.
+What is assumed may differ from what was, such as the value of a parameter that is held. So the fit of these components,
+from the earlier values, has to show that it lacks none: its residuals are noise, and no other component shows in them.
+Otherwise all of them are searched for again.
 """
 
 from collections.abc import Mapping
@@ -66,7 +66,7 @@ def _bounds_alike(result: FitResult, model: HeatedPair, limit: float) -> bool:
 
 def _confirmed(result: FitResult, scores: Mapping[str, Score], fixed: Mapping[str, float]) -> FitResult | None:
     """The `result`, with a statement on its components; None if the curve shows others, by their `scores`."""
-    absent = {name: score for name, score in scores.items() if name in COMPONENTS and name not in fixed}
-    if told_alike(result.warnings) or any(score.shows or score.matters for score in absent.values()):
+    absent = [score for name, score in scores.items() if name in COMPONENTS and name not in fixed]
+    if told_alike(result.warnings) or any(score.shows for score in absent):
         return None
     return replace(result, assumed={**result.assumed, "island": _TOLD})

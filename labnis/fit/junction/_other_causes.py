@@ -61,10 +61,14 @@ def other_cause(
     held = {name: value for name, value in fixed.items() if name not in COMPONENTS}
     found = []
     try:
-        start = fit_pair(some, held, equal)
+        alike = bool(told_alike(result.warnings))
+        start = fit_pair(some, held, equal, rounds=1)
+        # Further rounds hardly change the noise.
+        if alike or start.noise < 2 * _HOT * result.noise:
+            start = fit_pair(some, held, start)
     except FitError:
         return ()
-    if start.noise > _HOT * result.noise and not told_alike(result.warnings):
+    if start.noise > _HOT * result.noise and not alike:
         return ()  # what is so large and described so well is heat
     for cause in (_unequal_junctions, _wrong_line, _excitation, _wrong_values, _step_of_offset):
         with suppress(FitError):

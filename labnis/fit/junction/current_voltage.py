@@ -141,20 +141,20 @@ def fit_current_voltage(  # noqa: PLR0913  # each of them is a fact about the me
     missing = missing_readings(*_rows(device_voltage, current))
     read = _lockin_readings(device_voltage, current, conductance, float(excitation))
     read = None if read is None else read * array.conductance
-    unequal, pair, result = ASYMMETRY in {**held, **known}, None, None
+    unequal, before = ASYMMETRY in {**held, **known}, None if start is None else array.of_pair(start, array.current)
+    confirmed = None
     try:
         _check_island(held, known)
-        before = None if start is None else array.of_pair(start)
         if before is not None and components_of(before):
-            result = None if unequal else with_known_components(before, readings, held, MODEL, ASSUMED, read)
+            confirmed = None if unequal else with_known_components(before, readings, held, MODEL, ASSUMED, read)
             before = None
-        if result is None:
-            pair = fit_pair(readings, held, before)
+        pair = fit_pair(readings, held, before) if confirmed is None else confirmed
     except FitError as error:
         raise FitError(missing or str(error)) from error
+    result = pair
     if unequal:
         result = _with_effect_told(pair, readings, held)
-    elif result is None:
+    elif confirmed is None:
         result = with_components(pair, readings, held, MODEL, ASSUMED, read)
     model = model_of_pair(result, readings).with_mask(result.mask[: voltage.size])
     rounding = Rounding.of(result, readings, model)
@@ -171,7 +171,7 @@ def fit_current_voltage(  # noqa: PLR0913  # each of them is a fact about the me
     told = stated(array.factors, found, fixed or {}, given or {})
     doubts = _held_absent(of_current, held) or line_warnings(of_current, readings, model, rounded=rounded)
     if not unequal and (components_of(result) or told_alike(result.warnings) or doubts):
-        doubts = other_cause(of_current, readings, held, pair) or doubts
+        doubts = other_cause(of_current, readings, held, pair if confirmed is None else None) or doubts
     # A cause that is named explains why the resistance of the line is not what was stated.
     kept = [text for text in found.warnings if not (doubts and text.startswith(CONTRADICTED) and LINE in text)]
     found = replace(found, warnings=(*kept, *suspect, *doubts))

@@ -1,8 +1,8 @@
 """An island whose components an earlier fit of the same curve has found: they are confirmed, not searched for again.
 
-What is assumed may differ from what was, such as the value of a parameter that is held. So the fit of these components,
-from the earlier values, has to show that it lacks none: its residuals are noise, and no other component shows in them.
-Otherwise all of them are searched for again.
+What was held and given has to be the same: with other knowledge a search may find others. The curve may have more
+points than it had, as in a live fit. So the fit of these components, from the earlier values, has to show that it lacks
+none: its residuals are noise, and no other component shows in them. Otherwise all of them are searched for again.
 """
 
 from collections.abc import Mapping
@@ -15,13 +15,13 @@ from labnis.fit.arrays import Real
 from labnis.fit.junction._component_fit import as_trial, completed, described, solved
 from labnis.fit.junction._current_and_conductance import KAPITZA_LIMIT
 from labnis.fit.junction._heated_pair import HeatedPair, Readings
-from labnis.fit.junction._island import COMPONENTS, KAPITZA, components_of
+from labnis.fit.junction._island import COMPONENTS, KAPITZA
 from labnis.fit.junction._island_trial import LIMIT_ACCURACY, MATTERS, Score, Trial, without_small_kapitza
 from labnis.fit.result import FitError, FitResult
 
 __all__ = ["with_known_components"]
 
-_TOLD = "its components are those of an earlier fit of this curve, which shows no other"
+_TOLD = "its components are those of an earlier fit of this curve, which shows no others"
 
 
 def with_known_components(
@@ -30,18 +30,13 @@ def with_known_components(
     fixed: Mapping[str, float],
     name: str,
     assumed: Mapping[str, str],
-    conductance: Real | None = None,
+    conductance: Real | None,
 ) -> FitResult | None:
     """Fit the components of an `earlier` fit of a pair; None where they have to be searched for.
 
     The other arguments are those of `with_components`. The search would find the same values within a small part of σ.
     """
-    components = components_of(earlier)
-    known = {**fixed, **{name: value for name, (value, _) in readings.given.items()}}
-    if not components or any((known[name] > 0) != (name in components) for name in COMPONENTS if name in known):
-        return None
-    limit = 0.0 if KAPITZA in known else earlier.inputs.get(KAPITZA_LIMIT, 0.0)
-    values = earlier.by_name
+    limit, values = earlier.inputs.get(KAPITZA_LIMIT, 0.0), earlier.by_name
     try:
         if limit:
             bounded = replace(readings, kapitza_limit=limit)
@@ -66,7 +61,7 @@ def _bounds_alike(result: FitResult, model: HeatedPair, limit: float) -> bool:
 
 def _confirmed(result: FitResult, scores: Mapping[str, Score], fixed: Mapping[str, float]) -> FitResult | None:
     """The `result`, with a statement on its components; None if the curve shows others, by their `scores`."""
-    absent = [score for name, score in scores.items() if name in COMPONENTS and name not in fixed]
-    if told_alike(result.warnings) or any(score.shows for score in absent):
+    shows = any(one.shows for name, one in scores.items() if name in COMPONENTS and name not in fixed)
+    if shows or told_alike(result.warnings):
         return None
     return replace(result, assumed={**result.assumed, "island": _TOLD})

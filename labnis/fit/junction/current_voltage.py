@@ -17,7 +17,7 @@ from labnis.fit.arrays import (
     real_columns,
 )
 from labnis.fit.estimate import number_text
-from labnis.fit.given import refuse_unphysical, stated
+from labnis.fit.given import known_alike, refuse_unphysical, stated
 from labnis.fit.information import Sensitivity
 from labnis.fit.junction._array import PAIR, JunctionArray, Junctions
 from labnis.fit.junction._components import with_components
@@ -100,8 +100,8 @@ def fit_current_voltage(  # noqa: PLR0913  # each of them is a fact about the me
     given
         Parameters that are known with a standard uncertainty: name → (value, σ).
     start
-        An earlier fit to start from; it saves time and is not a prior. The components of its island are not searched
-        for again where the curve shows no other; `assumed` says so.
+        An earlier fit to start from; it saves time and is not a prior. Where the same is held and given, the components
+        of its island are not searched for again if the curve shows no others, and `assumed` says so.
 
     Returns
     -------
@@ -141,21 +141,22 @@ def fit_current_voltage(  # noqa: PLR0913  # each of them is a fact about the me
     missing = missing_readings(*_rows(device_voltage, current))
     read = _lockin_readings(device_voltage, current, conductance, float(excitation))
     read = None if read is None else read * array.conductance
-    unequal, before = ASYMMETRY in {**held, **known}, None if start is None else array.of_pair(start, array.current)
     confirmed = None
     try:
         _check_island(held, known)
-        if before is not None and components_of(before):
-            confirmed = None if unequal else with_known_components(before, readings, held, MODEL, ASSUMED, read)
+        before = None if start is None else array.of_pair(start, array.current)
+        if start is not None and before is not None and components_of(before):
+            if known_alike(start, fixed or {}, given or {}):
+                confirmed = with_known_components(before, readings, held, MODEL, ASSUMED, read)
             before = None
         pair = fit_pair(readings, held, before) if confirmed is None else confirmed
     except FitError as error:
         raise FitError(missing or str(error)) from error
-    result = pair
+    unequal = ASYMMETRY in pair.names
     if unequal:
         result = _with_effect_told(pair, readings, held)
-    elif confirmed is None:
-        result = with_components(pair, readings, held, MODEL, ASSUMED, read)
+    else:
+        result = confirmed or with_components(pair, readings, held, MODEL, ASSUMED, read)
     model = model_of_pair(result, readings).with_mask(result.mask[: voltage.size])
     rounding = Rounding.of(result, readings, model)
     rounded, result = rounding.counts(result), rounding.told(result, readings, model)

@@ -20,8 +20,6 @@ _DAMPING, _LEAST_DAMPING, _FACTOR = 1e-3, 1e-12, 10.0
 _GOOD = 0.5
 # Of χ², that another step may still gain.
 _LITTLE = 1e-2
-# A start at which a step would gain so little, in units of the change that ends a search, is the minimum.
-_KEPT = 1.0
 
 
 def minimum(
@@ -50,9 +48,9 @@ def minimum(
 
     """
     there = residuals(start)
-    if np.isfinite(there).all():
+    if np.isfinite(there).all():  # at the minimum already, as in a further round, no step is worth an evaluation
         _, promised = _step(_triangle(jacobian(start), there), lower - start, upper - start, 0.0)
-        if promised <= _KEPT * changes * float(there @ there):
+        if promised <= changes * float(there @ there):
             return start
     outcome = least_squares(
         residuals,

@@ -78,7 +78,8 @@ class Analysis(Protocol):
     each σ as NAME_sigma; or along `point` at each `stage`, with the coordinates fridge_temperature of `stage` and
     device_voltage of both), `sensitivity(fit, data, setpoints, context, priors)`, `budgeted(fit, data, context,
     priors)` (returns the fit with its budget of systematic uncertainty) or, in its place, `budget_by_refit = True`
-    (repeats the fit with data that err by what is stated), `truth(truth)`, and `refusal(context)` (why no run on such a
+    (repeats the fit with data that err by what is stated), `truth(truth)`, `restarts` (True where a refit by the same
+    code may start at the newest fit in the file; no subclass inherits it), and `refusal(context)` (why no run on such a
     device can be fitted, in words, which is said before it is measured; empty if it can).
 
     Attributes
@@ -320,8 +321,9 @@ def analyse(
     data: xarray.Dataset | None,
     context: FitContext,
     priors: Mapping[str, FitResult],
+    starts: Mapping[str, FitResult] | None = None,
 ) -> tuple[dict[str, FitResult], dict[str, str]]:
-    """Fit `data` by each of `analyses`, from a fresh start, with the fits of those that it needs as priors.
+    """Fit `data` by each of `analyses`, with the fits of those that it needs as priors.
 
     Parameters
     ----------
@@ -331,12 +333,13 @@ def analyse(
         Of the run; None if there are no rows.
     context, priors
         Passed to every fit; a fit in `priors` takes the place of the one made here.
+    starts
+        Analysis → earlier fit of the same data, at which its own starts.
 
     Returns
     -------
     tuple
-        Fits by the analysis's name; reasons of the failed fits by the analysis's name. An analysis that does not apply
-        to the data is in neither.
+        Fits, and reasons of failed ones, by the analysis's name; one that does not apply to the data is in neither.
 
     """
     fits: dict[str, FitResult] = {}
@@ -348,7 +351,7 @@ def analyse(
         known = {**passed_on(analyses, fits), **priors}
         try:
             with threadpool_limits(1):  # threads of narrow matrices wait for each other: up to three times as long
-                fit = fitted(analysis, data, context, known, None)
+                fit = fitted(analysis, data, context, known, (starts or {}).get(analysis.name))
                 fits[analysis.name] = _budgeted(analysis, fit, data, context, known)
         except NotApplicableError:
             continue

@@ -18,11 +18,14 @@ from labnis.experiment.analysis import (
     published,
 )
 from labnis.experiment.known_values import KnownValues, known_values
-from labnis.experiment.restated import restated, with_statements_told
+from labnis.experiment.restated import restated, says_statements, with_statements_told
 from labnis.experiment.run import Run, stored_run
+from labnis.experiment.run_plan import code_version, is_one_code
+from labnis.experiment.stored_fits import newest_records
 from labnis.fit import Estimate, FitResult
+from labnis.storage import collect_environment
 
-__all__ = ["refit"]
+__all__ = ["refit", "refit_by"]
 
 
 def refit(
@@ -34,6 +37,9 @@ def refit(
     stated: Mapping[str, Any] | None = None,
 ) -> Run:
     """Fit the run at `path` again; nothing is written, and no ledger is used.
+
+    Where this code has made the newest fit of a current–voltage curve, the components of its island are those of that
+    fit, if the curve shows no other (`assumed` says so); otherwise they are searched for.
 
     Parameters
     ----------
@@ -67,6 +73,20 @@ def refit(
         `priors`, or one does not hold it; no analysis needs a fit in `priors`; or what is `stated` cannot be.
 
     """
+    code = code_version(collect_environment())
+    return refit_by(code, path, fixed=fixed, priors=priors, only=only, stated=stated)
+
+
+def refit_by(
+    code: str,
+    path: Path | str,
+    *,
+    fixed: Mapping[str, float | Estimate] | None = None,
+    priors: Mapping[str, FitResult | Estimate | tuple[float, float]] | None = None,
+    only: str | None = None,
+    stated: Mapping[str, Any] | None = None,
+) -> Run:
+    """As `refit`, by this `code`, its version and commit: to look it up takes a good part of a fit."""
     stored = stored_run(Path(path))
     metadata = stored.metadata
     analyses = analyses_of_run(metadata)
@@ -88,7 +108,7 @@ def refit(
     recorded = metadata["context"]["priors"]
     known = {name: FitResult.from_record(recorded[name]) for name in needs_of(analyses) if name in recorded} | given
     known |= {name: stored.fits[name] for name in needs_of(made) if name not in known and name in stored.fits}
-    fits, problems = analyse(made, data, context, known)
+    fits, problems = analyse(made, data, context, known, {} if told else _starts(made, stored, code))
     needed = {
         a.name: {name: {**known, **fits}[name] for name in declared_needs(a) if name in {**known, **fits}} for a in made
     }
@@ -100,6 +120,14 @@ def refit(
     if told:
         found.__dict__["data"] = data  # in place of what the cached property reads from the file
     return found
+
+
+def _starts(analyses: Sequence[Analysis], stored: Run, code: str) -> dict[str, FitResult]:
+    """Newest fits, by this `code`, at which those of `analyses` start that are made for it."""
+    made = [name for name, one in newest_records(stored.path).items() if is_one_code(code, str(one["code_version"]))]
+    # Another class is other code, which has no version.
+    made = [one.name for one in analyses if one.name in made and vars(type(one)).get("restarts", False)]
+    return {name: fit for name, fit in stored.fits.items() if name in made and not says_statements(fit)}
 
 
 def _chosen(analyses: Sequence[Analysis], only: str | None) -> Sequence[Analysis]:

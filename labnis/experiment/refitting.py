@@ -17,7 +17,7 @@ import numpy as np
 from labnis.errors import LabnisError
 from labnis.experiment.analysis import adjustable, analyses_of_run
 from labnis.experiment.curves import record_of
-from labnis.experiment.refit import refit
+from labnis.experiment.refit import refit_by
 from labnis.experiment.run import stored_run
 from labnis.experiment.stored_fits import newest_records
 from labnis.fit import Estimate, FitResult
@@ -246,7 +246,7 @@ def _refitted(path: Path, asked: Asked, priors: Mapping[str, FitResult]) -> Refi
         return replace(run, newest=stored.fits, doubtful=stored.doubtful)
     known = {**priors, **(given or {})} if priors or given is not None else None
     try:
-        found = refit(path, fixed=fixed, priors=known, only=asked.analysis, stated=asked.stated)
+        found = refit_by(asked.code_version, path, fixed=fixed, priors=known, only=asked.analysis, stated=asked.stated)
     except LabnisError as error:
         return replace(run, problems={"": str(error)})
     analyses = {analysis.name: analysis for analysis in analyses_of_run(metadata)}

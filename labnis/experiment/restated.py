@@ -16,7 +16,9 @@ from labnis.fit import FitContext, FitResult, number_text
 from labnis.fit.effects import with_line
 from labnis.station.sections import Device
 
-__all__ = ["RESTATED", "restated", "restated_from_texts", "with_statements_told"]
+__all__ = ["RESTATED", "restated", "restated_from_texts", "says_statements", "with_statements_told"]
+
+_STATED = "is stated for this fit"
 
 _LINE = {"series_resistance": "ohm", "divider": "1"}
 _DEVICE = ("junctions", "resonator")
@@ -68,7 +70,7 @@ def restated(
     pairs = {name: tuple(number_text(one[name], _LINE[name]) for one in (line, before)) for name in line}
     pairs |= {name: (_at(device, name), _at(context.device, name)) for name in stated if name not in _LINE}
     told = {
-        name: f"{new} is stated for this fit, {'nothing' if old is None else old} was for the run"
+        name: f"{new} {_STATED}, {'nothing' if old is None else old} was for the run"
         for name, (new, old) in pairs.items()
         if new != old
     }
@@ -109,6 +111,11 @@ def _refused(error: ValidationError) -> RequestError:
 def _at(device: Mapping[str, Any], name: str) -> Any:
     section, _, key = name.rpartition(".")
     return ((device.get(section) or {}) if section else device).get(key)
+
+
+def says_statements(fit: FitResult) -> bool:
+    """Whether something was stated for this fit otherwise than for its run."""
+    return any(_STATED in fit.assumed.get(name, "") for name in RESTATED)
 
 
 def with_statements_told(fit: FitResult, told: Mapping[str, str], priors: Mapping[str, FitResult]) -> FitResult:

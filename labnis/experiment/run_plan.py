@@ -29,7 +29,9 @@ from labnis.station.amplifier import instruments_of
 from labnis.storage import Environment, RunMetadata
 from sim_instruments import Twin
 
-__all__ = ["RunPlan", "code_version", "metadata_of"]
+__all__ = ["RunPlan", "code_version", "is_one_code", "metadata_of"]
+
+_CHANGES = "+changes"
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,13 @@ class RunPlan:
 
 def code_version(environment: Environment) -> str:
     """Version, commit, and whether the checkout has uncommitted changes."""
-    changed = "+changes" if environment.git_dirty else ""
+    changed = _CHANGES if environment.git_dirty else ""
     return f"{__version__} ({environment.git_commit[:12]}{changed})"
+
+
+def is_one_code(version: str, other: str) -> bool:
+    """Whether two texts of `code_version` are of the same code: with uncommitted changes nobody knows."""
+    return version == other and _CHANGES not in version
 
 
 def metadata_of(

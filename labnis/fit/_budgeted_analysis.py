@@ -79,11 +79,13 @@ class BudgetedAnalysis:
         assumptions, changed = self.assumptions(context), {}
         in_prior = {source.uid for source in assumptions}
         for source in (one for one in context.sources or () if one.uid not in in_prior):
-            size = changed_size(source)
-            more, less = (changed_by(source, change, quiet, context) for change in (size, -size))
-            if more is not None and less is not None:
-                first = self.evaluated(fit, more, context, priors, measured)
-                changed[source] = first, self.evaluated(fit, less, context, priors, measured)
+            size, pair = changed_size(source), []
+            for change in (size, -size):
+                if (one := changed_by(source, change, quiet, context)) is None:
+                    break
+                pair.append(self.evaluated(fit, one, context, priors, measured))
+            else:
+                changed[source] = pair[0], pair[1]
         absent = (*context.unstated, *unstated_ranges(context.sources or (), data, context))
         found = with_budget(fit, measured, expected, changed, used, assumptions, absent=absent)
         return with_given_told(found, context.given)

@@ -25,7 +25,7 @@ _LITTLE = 1e-2
 def minimum(
     residuals: Function, jacobian: Function, start: Real, lower: Real, upper: Real, accuracy: float, changes: float
 ) -> Real:
-    """The parameters with the smallest sum of the squares of `residuals`, shape (p,).
+    """The parameters with the smallest sum of the squares of `residuals`, shape (p,); those of a `start` that has it.
 
     scipy's search keeps off the bounds, and so comes ever more slowly along a narrow valley that ends at some, such as
     that of an island's heat, leak and Andreev current. One that goes along the bounds takes over from it.
@@ -47,6 +47,11 @@ def minimum(
         If neither search ends.
 
     """
+    there = residuals(start)
+    if np.isfinite(there).all():  # at the minimum already, as in a further round, no step is worth an evaluation
+        _, promised = _step(_triangle(jacobian(start), there), lower - start, upper - start, 0.0)
+        if promised <= changes * float(there @ there):
+            return start
     outcome = least_squares(
         residuals,
         # scipy needs a start strictly inside the bounds.

@@ -12,7 +12,16 @@ from labnis.fit.junction._island import SLOWEST_DEPHASING
 from labnis.fit.parameters import Given, Parameter, joined
 from labnis.fit.result import FitError, FitResult, result_from_mapping
 
-__all__ = ["PHYSICAL", "Known", "known_before", "refuse_unphysical", "stated", "text_of_given", "text_of_held"]
+__all__ = [
+    "PHYSICAL",
+    "Known",
+    "known_alike",
+    "known_before",
+    "refuse_unphysical",
+    "stated",
+    "text_of_given",
+    "text_of_held",
+]
 
 #: Quantity → smallest and largest value that is physical, in the units of the shipped fits.
 PHYSICAL = {
@@ -31,6 +40,8 @@ PHYSICAL = {
     "dephasing_rate": (SLOWEST_DEPHASING, 1e14),
 }
 
+# Ends of what is said of known values.
+_GIVEN, _HELD = ", given", ", held fixed"
 # Two statements contradict each other beyond so many standard deviations.
 _CONTRADICTS = 4.0
 
@@ -54,12 +65,21 @@ def refuse_unphysical(fixed: Mapping[str, float] | None, given: Given | None) ->
 
 def text_of_given(value: float, sigma: float, unit: str) -> str:
     """What a result says of a given value."""
-    return f"{Estimate(value, sigma, unit)}, given"
+    return f"{Estimate(value, sigma, unit)}{_GIVEN}"
 
 
 def text_of_held(value: float, unit: str) -> str:
     """What a result says of a value that is held."""
-    return f"{value:.8g} {unit}, held fixed".replace(" 1,", ",")
+    return f"{value:.8g} {unit}{_HELD}".replace(" 1,", ",")
+
+
+def known_alike(fit: FitResult, fixed: Mapping[str, float], given: Given) -> bool:
+    """Whether an earlier `fit` held, and was given, the same values, by what it says of them."""
+    units = dict(zip(fit.names, fit.units, strict=True))
+    told = {name: text_of_given(*known, units.get(name, "1")) for name, known in given.items()}
+    told |= {name: text_of_held(value, units.get(name, "1")) for name, value in fixed.items()}
+    before = {name: text for name, text in fit.assumed.items() if text.endswith((_GIVEN, _HELD))}
+    return before.keys() == told.keys() and all(before[name].endswith(text) for name, text in told.items())
 
 
 def stated(

@@ -44,7 +44,7 @@ _STICKS_OUT = 100.0
 _ROUGHLY = 1e-3
 
 
-def solve(
+def solve(  # noqa: PLR0913  # each of them is known by another caller
     parameters: Sequence[Parameter],
     model: Model,
     name: str,
@@ -55,6 +55,7 @@ def solve(
     given: Given | None = None,
     inputs: Mapping[str, float] | None = None,
     accuracy: float = _ACCURACY,
+    noise: float | None = None,
 ) -> FitResult:
     """Minimise Σ residuals² / noise² + χ² of the prior, leaving outliers out.
 
@@ -74,6 +75,8 @@ def solve(
         Parameter → value and standard uncertainty, known besides the prior.
     accuracy
         Relative change of χ² or of the parameters that ends the search.
+    noise
+        Of the residuals, if the start values are those of an earlier fit: with it the prior has its weight at once.
 
     Raises
     ------
@@ -85,7 +88,7 @@ def solve(
     held, prior = conditioned(parameters, known.prior)
 
     def fitted(model: Model) -> tuple[FitResult, Model]:
-        result = _solve(held, model, name, absorbed, prior, accuracy)
+        result = _solve(held, model, name, absorbed, prior, accuracy, noise)
         values = result.values
 
         def residuals(model: Model) -> Real:
@@ -184,10 +187,11 @@ def _solve(
     absorbed: int,
     prior: FitResult | None,
     accuracy: float,
+    earlier: float | None = None,
     *,
     roughly: bool = False,
 ) -> FitResult:
-    """The fit to the data in the model's mask; `roughly`, as far as χ² shows."""
+    """The fit to the data in the model's mask; `roughly`, as far as χ² shows. `earlier` is the noise of one before."""
     free = np.array([not p.fixed for p in parameters])
     moved = [p for p in parameters if not p.fixed]
     scale = np.array([p.scale for p in moved])
@@ -228,8 +232,8 @@ def _solve(
     # The weight of a prior depends on the noise, which is known only after a fit: what a start leaves in the residuals
     # would give it too much.
     rest = residuals(x)
-    noise = _noise(rest, freedom)
-    if target.size:
+    noise = _noise(rest, freedom) if earlier is None else earlier
+    if target.size and earlier is None:
         order = side_by_side(rest, model.rows(), model.mask)
         noise = min(noise, noise_between_neighbours(rest[order], model.mask[order]))
     changes = _ROUGHLY if roughly else accuracy

@@ -56,8 +56,11 @@ def tunnelling_heat(v: Real, t: Real, dynes: float) -> tuple[Real, Real]:
     normal = np.pi**2 * t**2 / 6 - (v**2 - dynes**2) / 2
     # At t = 0 there is no correction, also where the derivatives diverge (γ = 0, v at the gap).
     value = derivatives[0] + np.where(t > 0, correction, 0)
-    by_t = np.where(t > 0, slope.real + np.pi * t / 6, 0)
-    return value.real + normal, 2 * np.pi * np.where(needs_terms(v, t), by_t, _cold_slope(v, step, dynes))
+    by_t = np.asarray(np.where(t > 0, slope.real + np.pi * t / 6, 0))
+    cold = ~needs_terms(v, t)
+    if cold.any():  # nowhere, of a cooler in use
+        by_t[cold] = _cold_slope(v[cold], step[cold], dynes)
+    return value.real + normal, 2 * np.pi * by_t
 
 
 def _cold_slope(v: Real, step: Real, dynes: float) -> Real:

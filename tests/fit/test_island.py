@@ -324,6 +324,38 @@ def test_a_live_fit_keeps_the_components(micro_cooler: Truth, micro_cooler_fit: 
     np.testing.assert_allclose(again.values, micro_cooler_fit.values, atol=0.05 * micro_cooler_fit.sigma.max(initial=0))
 
 
+def test_components_that_an_earlier_fit_has_found_are_confirmed(
+    micro_cooler: Truth, micro_cooler_fit: FitResult
+) -> None:
+    again = fitted(micro_cooler, start=micro_cooler_fit)
+    assert "earlier fit" in again.assumed["island"] and "island" not in micro_cooler_fit.assumed
+    assert again.names == micro_cooler_fit.names and again.warnings == micro_cooler_fit.warnings
+    moved = dict(zip(again.names, np.abs(again.values - micro_cooler_fit.values) / micro_cooler_fit.sigma, strict=True))
+    assert moved.pop("dephasing_rate") < 0.05  # the curve hardly determines it
+    assert max(moved.values()) < 0.01
+    np.testing.assert_allclose(again.sigma, micro_cooler_fit.sigma, rtol=0.02)
+    others = {name: text for name, text in again.assumed.items() if name != "island"}
+    assert others.keys() == micro_cooler_fit.assumed.keys()
+
+
+def test_components_are_searched_for_where_an_earlier_fit_lacks_one(
+    micro_cooler: Truth, micro_cooler_fit: FitResult
+) -> None:
+    poorer = micro_cooler_fit.select([name for name in micro_cooler_fit.names if not name.startswith("andreev")])
+    again = fitted(micro_cooler, start=poorer)
+    assert "island" not in again.assumed
+    np.testing.assert_array_equal(again.values, micro_cooler_fit.values)
+
+
+def test_components_are_searched_for_where_something_else_is_known(
+    micro_cooler: Truth, micro_cooler_fit: FitResult
+) -> None:
+    known = {"dynes": micro_cooler_fit["dynes"].value}
+    again, fresh = (fitted(micro_cooler, fixed=known, start=start) for start in (micro_cooler_fit, None))
+    assert "island" not in again.assumed
+    np.testing.assert_array_equal(again.values, fresh.values)
+
+
 def test_a_conductance_of_one_temperature_is_not_fitted_to_an_island_that_heats(micro_cooler_fit: FitResult) -> None:
     bias = np.linspace(-1e-3, 1e-3, 31)
     columns = {name: ("bias", np.ones(31)) for name in ("current", "conductance", "excitation")}

@@ -18,6 +18,7 @@ from labnis.errors import RequestError
 from labnis.experiment.refitting import Asked, Refitted, refit_all
 from labnis.fit import FitResult
 from labnis.storage import RunInUseError, add_fits, read_fits
+from sim_instruments import SHIPPED_TRUTH
 from tests.run.bench import Commands, changed
 
 FEW = (
@@ -51,6 +52,25 @@ def test_another_assumption_goes_through_the_whole_chain(labnis: Commands, runs:
     assert after["gap"] == pytest.approx(before["gap"], rel=1e-9)
     assert moved["damping_line"]["moved"] < -2
     assert [list(read_fits(run)) for run in runs] == [["current_voltage"], ["reflection"], ["emitted_power"]]
+
+
+@pytest.mark.parametrize(("code", "confirmed"), [("0 (test)", True), ("1 (test)", False), ("0 (test+changes)", False)])
+def test_components_are_searched_for_again_by_other_code(code: str, confirmed: bool, labnis: Commands) -> None:
+    cooler = SHIPPED_TRUTH.with_name("micro_cooler.yaml")
+    answer = labnis(f"run IVSweep --dry-run --json --twin {cooler} --set points=61")
+    runs = [Path(path) for path in json.loads(answer.out)["runs"]]
+    made_by = "0 (test+changes)" if "changes" in code else "0 (test)"
+    with ThreadPoolExecutor(1) as executor:
+        (searched,) = refit_all(runs, Asked(made_by), executor)
+        assert "island" not in searched.fits["current_voltage"].assumed
+        records = {name: fit.as_record() | {"code_version": made_by} for name, fit in searched.fits.items()}
+        add_fits(runs[0], records)
+        (again,) = refit_all(runs, Asked(code), executor)
+    fit, before = again.fits["current_voltage"], searched.fits["current_voltage"]
+    assert ("island" in fit.assumed) is confirmed
+    assert fit.names == before.names and fit.warnings == before.warnings
+    assert (np.abs(fit.values - before.values) <= (0.01 if confirmed else 0.0) * before.sigma).all()
+    np.testing.assert_allclose(fit.sigma, before.sigma, rtol=0.01 if confirmed else 0.0)
 
 
 def test_kept_fits_are_the_newest_and_supersede(labnis: Commands, runs: list[Path]) -> None:

@@ -16,31 +16,21 @@ import numpy as np
 
 from labnis.fit._residuals import local_variances, sticking_out, told_alike, uneven
 from labnis.fit.arrays import FEWER_POINTS, Real, evenly_spread
-from labnis.fit.estimate import ONE_SIDED
-from labnis.fit.junction._current_and_conductance import solve_readings
-from labnis.fit.junction._gap_loss import LOSSES, changes_by_limit, text_of_limit
-from labnis.fit.junction._heated_pair import HeatedPair, Readings
+from labnis.fit.junction._component_fit import completed, of_island, solved, with_left_out, without_kapitza
+from labnis.fit.junction._heated_pair import Readings
 from labnis.fit.junction._injection import INJECTION
-from labnis.fit.junction._island import ANDREEV, COMPONENTS, HEAT, KAPITZA, components_of
-from labnis.fit.junction._island_trial import STEPS, Trial, island_parameters, with_kapitza
-from labnis.fit.junction._line import GAIN, LINE
+from labnis.fit.junction._island import ANDREEV, COMPONENTS, HEAT, KAPITZA
+from labnis.fit.junction._island_trial import ADMITTED, STEPS, Trial, island_parameters
 from labnis.fit.parameters import Parameter
 from labnis.fit.result import FitError, FitResult
 from labnis.physics import NoOperatingPointError
 
 __all__ = ["with_components"]
 
-_OF_ISLAND = "at every bias that at which the island's heat balance closes"
 # Fewer points than these show no component; and fewer inside so many gaps show none where they show no heat.
 _FEWEST, _FEWEST_INSIDE, _INSIDE = 16, 9, 1.3
-# Degrees of freedom with which the noise, and with it σ, is known well enough.
-_LEAST_FREEDOM = 10
 # A glitch is so many median deviations from its neighbours (6σ).
 _GLITCH = 9.0
-# By how much χ² falls for a component that is taken in.
-_ADMITTED = 10.0
-# A component matters if the variance of a result is so many times as large with it.
-_MATTERS = 1.2
 # Points with which components are tried, and steps of each of several trials at first.
 _FEW, _FIRST_STEPS = 81, 5
 # How often a trial goes on at most, and what it has to gain by that.
@@ -61,7 +51,7 @@ def with_components(
     assumed: Mapping[str, str],
     conductance: Real | None = None,
 ) -> FitResult:
-    """Fit the components of the island, beginning with those of an earlier fit `pair` of the same curve.
+    """Fit the components of the island, beginning with a fit `pair` of the same curve at one temperature.
 
     They are found from the current alone; in the end it is fitted together with the lock-in's `conductance` (S), shape
     (n,), if there is one.
@@ -75,8 +65,7 @@ def with_components(
     """
     known = dict(fixed) | {name: value for name, (value, _) in readings.given.items()}
     held = [name for name, value in known.items() if name in COMPONENTS and value > 0]
-    components = tuple(dict.fromkeys((*components_of(pair), *held)))
-    if readings.voltage.size < _FEWEST and not components:
+    if readings.voltage.size < _FEWEST and not held:
         few = f"fewer than {_FEWEST} points do not show whether the island heats or cools: take more"
         return replace(pair, warnings=(*pair.warnings, few))
     few_inside = _few_inside(readings, pair)
@@ -90,41 +79,21 @@ def with_components(
     if INJECTION in names and HEAT not in names:
         raise FitError("injection is given, and the curve shows no island that heats: it needs one; leave it out")
     if not names and conductance is None:
-        return replace(_with_left_out(pair, trial, trial.noise), warnings=(*pair.warnings, *few_inside))
-
+        result = with_left_out(pair, trial, trial.scores(trial.noise))
+        return replace(result, warnings=(*result.warnings, *few_inside))
     try:
         start = trial.values if names else pair.by_name
-        result, model = _solved(start, readings, fixed, name, assumed, conductance)
+        result, model = solved(start, readings, fixed, name, assumed, conductance)
         if HEAT in names and told_alike(result.warnings):
             # What some points do not show, more of them may.
-            trial = _found(result, _of_island(result), readings, FEWER_POINTS, fixed)
+            trial = _found(result, of_island(result), readings, FEWER_POINTS, fixed)
             if trial.values.keys() - result.by_name.keys():
-                result, model = _solved(trial.values, readings, fixed, name, assumed, conductance)
-        found = _trial(result, model)
-        absent = HEAT in found.values and KAPITZA not in found.values
-        limit, growth = found.kapitza_limit(result.noise) if absent else (np.nan, 1.0)
-        matters = growth > _MATTERS and KAPITZA not in {**fixed, **readings.given}
-        if matters:
-            bounded = replace(readings, kapitza_limit=limit)
-            result, model = _solved(with_kapitza(found.values, limit / 2), bounded, fixed, name, assumed, conductance)
-            found = _trial(result, model)
+                result, model = solved(trial.values, readings, fixed, name, assumed, conductance)
+        result, _ = completed(result, model, readings, fixed, name, assumed, conductance)
     except FitError as error:
-        if components_of(pair):
-            raise
         better = f"an island with {', '.join(names)} describes the curve better, but" if names else "the conductance"
         return replace(pair, warnings=(*pair.warnings, f"{better} cannot be fitted: {error}"))
-    result = _with_left_out(result, found, result.noise)
-    stated = {**result.assumed}
-    if absent:
-        (factor,) = readings.array.factors([KAPITZA])
-        stated[KAPITZA] = _text_of_kapitza(limit / factor, matters=matters)
-    if not names:
-        return replace(result, assumed=stated, warnings=(*result.warnings, *few_inside))
-    freedom, warnings = result.degrees_of_freedom, result.warnings
-    if freedom < _LEAST_FREEDOM:
-        few = f"the fit of the island has {freedom} degrees of freedom, and its σ are not known well: take more points"
-        warnings = (*warnings, few)
-    return replace(result, assumed=stated | {"electron_temperature": _OF_ISLAND}, warnings=warnings)
+    return result if names else replace(result, warnings=(*result.warnings, *few_inside))
 
 
 def _few_inside(readings: Readings, pair: FitResult) -> tuple[str, ...]:
@@ -144,10 +113,10 @@ def _found(
     # The noise between so few points has the misfit in it, which then does not show.
     alike = bool(told_alike(fit.warnings)) or readings.voltage.size <= _FEW
     trial, few = _grown(Trial.of(few, island_parameters(values, components, fixed), fit.noise), few, fixed, alike)
-    trial = _with_or_without_kapitza(_completed(trial, few, fixed), few, fixed)
+    trial = _with_orwithout_kapitza(_completed(trial, few, fixed), few, fixed)
     injected = _injected(trial, few, fixed)
     # Injection takes the place of what else had described it: the Kapitza resistance is looked at again.
-    return injected if injected is trial else _with_or_without_kapitza(injected, few, fixed)
+    return injected if injected is trial else _with_orwithout_kapitza(injected, few, fixed)
 
 
 def _shown(trial: Trial, pair: FitResult, readings: Readings, fixed: Mapping[str, float]) -> Trial:
@@ -156,7 +125,7 @@ def _shown(trial: Trial, pair: FitResult, readings: Readings, fixed: Mapping[str
     Where the noise is larger, chance looks like heat more often than where it is the same everywhere. A misfit of the
     `pair` shows what a component describes already.
     """
-    if not COMPONENTS.keys() & trial.values.keys() or components_of(pair) or told_alike(pair.warnings):
+    if not COMPONENTS.keys() & trial.values.keys() or told_alike(pair.warnings):
         return trial
     counted = readings.at(np.flatnonzero(pair.mask))
     without = Trial.of(counted, island_parameters(pair.by_name, [], fixed), pair.noise, _FIRST_STEPS)
@@ -168,54 +137,7 @@ def _shown(trial: Trial, pair: FitResult, readings: Readings, fixed: Mapping[str
     rows, counts = np.argsort(counted.voltage, kind="stable")[None], np.ones(change.shape, bool)
     variances, total = local_variances(whole.residuals, rows, counts), change @ change * noise**2
     by_chance = uneven(variances, change[:, None], np.array([total]), noise) ** 2
-    return trial if without.chi2(noise) - whole.chi2(noise) > _ADMITTED * by_chance else without
-
-
-def _solved(
-    values: Mapping[str, float],
-    readings: Readings,
-    fixed: Mapping[str, float],
-    name: str,
-    assumed: Mapping[str, str],
-    conductance: Real | None,
-) -> tuple[FitResult, HeatedPair]:
-    """The fit of pair and components among the `values`, from which it starts, to all readings; and its model.
-
-    All of them may show that a Kapitza resistance is none: it is then left out.
-    """
-    components = [name for name in values if name in COMPONENTS]
-    parameters = island_parameters(values, components, fixed)
-    if components and (sigma := readings.resistance_sigma):
-        parameters.append(Parameter(LINE, "ohm", 0.0, sigma))
-    if conductance is not None:
-        parameters.append(Parameter(GAIN, "1", fixed.get(GAIN, 0.0), 0.01, -0.9, fixed=GAIN in fixed))
-    optional = KAPITZA in values and KAPITZA not in {**fixed, **readings.given} and not readings.kapitza_limit
-    try:
-        result, model = solve_readings(parameters, readings, name, assumed, conductance=conductance)
-    except FitError:
-        if not optional:
-            raise
-        none = True
-    else:
-        none = optional and result[KAPITZA].value <= _NO_KAPITZA * result[HEAT].value
-    if none:
-        return _solved(_without_kapitza(values), readings, fixed, name, assumed, conductance)
-    return result, model
-
-
-def _without_kapitza(values: Mapping[str, float]) -> dict[str, float]:
-    return {name: value for name, value in values.items() if name != KAPITZA}
-
-
-def _trial(result: FitResult, model: HeatedPair) -> Trial:
-    """A fit to all points, whose `model` of the current this is, as a trial."""
-    rest = (result.residuals * result.mask)[: model.voltage.shape[0]]
-    return Trial(model, _of_island(result), model.apart_from_line(rest))
-
-
-def _of_island(fit: FitResult) -> dict[str, float]:
-    """Values of pair and components, without those of line and lock-in."""
-    return {name: value for name, value in fit.by_name.items() if name not in (LINE, GAIN)}
+    return trial if without.chi2(noise) - whole.chi2(noise) > ADMITTED * by_chance else without
 
 
 def _grown(trial: Trial, readings: Readings, fixed: Mapping[str, float], alike: bool) -> tuple[Trial, Readings]:
@@ -239,7 +161,7 @@ def _grown(trial: Trial, readings: Readings, fixed: Mapping[str, float], alike: 
             return trial, readings
         noise = min(noise, better.noise)
         added = len(better.values.keys() - trial.values.keys() - {"dephasing_rate"})
-        if not trial.chi2(noise) - better.chi2(noise) > _ADMITTED * added:
+        if not trial.chi2(noise) - better.chi2(noise) > ADMITTED * added:
             return trial, readings
         trial = better
 
@@ -255,20 +177,20 @@ def _injected(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> T
     trial = _converged(trial, readings, fixed)
     freedom, noise = trial.residuals.size - len(trial.values), trial.noise
     score = trial.scores(noise).get(INJECTION)
-    matters = score is not None and score.growth > _MATTERS
-    if trial.chi2(noise) - freedom < _ADMITTED and not matters:
+    matters = score is not None and score.matters
+    if trial.chi2(noise) - freedom < ADMITTED and not matters:
         return trial
     largest = float(np.abs(readings.current).max())
     starts = [loss / largest for loss in _LOSSES]
     if score is not None and matters:
         starts = [max(score.estimate, score.sigma) / largest]
     attempt = _best(trial, readings, [{INJECTION: start} for start in starts], fixed, noise)
-    if attempt is None or not (matters or trial.chi2(noise) - attempt.chi2(noise) > _ADMITTED):
+    if attempt is None or not (matters or trial.chi2(noise) - attempt.chi2(noise) > ADMITTED):
         return trial
     return attempt
 
 
-def _with_or_without_kapitza(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> Trial:
+def _with_orwithout_kapitza(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> Trial:
     """The trial of an island that heats, with a Kapitza resistance only where that improves it at all.
 
     A small one does the same as more electron–phonon resistance: a fit with both hardly ends, and shows nothing more.
@@ -283,7 +205,7 @@ def _with_or_without_kapitza(trial: Trial, readings: Readings, fixed: Mapping[st
         return attempt if attempt is not None and shows else trial
     if trial.values[KAPITZA] > _NO_KAPITZA * heat:
         return trial
-    rest = _without_kapitza(trial.values)
+    rest = without_kapitza(trial.values)
     components = [name for name in rest if name in COMPONENTS]
     return Trial.of(readings, island_parameters(rest, components, fixed), noise)
 
@@ -302,7 +224,7 @@ def _completed(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> 
     """The trial of an island that heats, with the components on which its results depend."""
     if HEAT not in trial.values:
         return trial
-    matter = {name: s for name, s in trial.scores(trial.noise).items() if s.growth > _MATTERS and name not in fixed}
+    matter = {name: s for name, s in trial.scores(trial.noise).items() if s.matters and name not in fixed}
     start: dict[str, float] = {}
     if matter.keys() & set(ANDREEV):
         start |= {name: _ANDREEV for name in ANDREEV if name not in trial.values}
@@ -341,11 +263,7 @@ def _candidates(trial: Trial, noise: float, alike: bool, held: Collection[str]) 
     """Components that may improve the trial, and are not `held` at 0: start values to choose from, for each."""
     freedom = trial.residuals.size - len(trial.values)
     misfit = alike or trial.chi2(noise) / freedom > 1 + 5 / np.sqrt(freedom)
-    promising = {
-        name: estimate
-        for name, (estimate, sigma, *_) in trial.scores(noise).items()
-        if estimate > 0 and (estimate / sigma) ** 2 > _ADMITTED
-    }
+    promising = {name: score.estimate for name, score in trial.scores(noise).items() if score.shows}
     found: list[list[dict[str, float]]] = []
     if HEAT not in trial.values:
         if misfit or HEAT in promising:
@@ -361,30 +279,3 @@ def _candidates(trial: Trial, noise: float, alike: bool, held: Collection[str]) 
     if "leakage_conductance" in promising:
         found.append([{"leakage_conductance": promising["leakage_conductance"]}])
     return [starts for starts in found if not starts[0].keys() & COMPONENTS.keys() & set(held)]
-
-
-def _with_left_out(fit: FitResult, trial: Trial, noise: float) -> FitResult:
-    """The `fit` with what bounds the components and losses of gap that it does not have."""
-    scores, stated, changes = trial.scores(noise), dict(fit.assumed), dict(fit.inputs)
-    of_pair = trial.model.readings.array.factors([*scores])
-    for (name, (estimate, sigma, _, moved)), factor in zip(scores.items(), of_pair, strict=True):
-        limit = max(estimate, 0.0) + ONE_SIDED * sigma
-        if name in LOSSES:
-            stated[name] = text_of_limit(limit, *(limit * moved[:2]))
-            changes |= changes_by_limit(name, limit, moved)
-        else:
-            stated[name] = _none_above(limit / factor, COMPONENTS[name])
-    return replace(fit, assumed=stated, inputs=changes)
-
-
-def _text_of_kapitza(limit: float, *, matters: bool) -> str:
-    """What is said of a Kapitza resistance up to a `limit` (K⁴/W) that the curve does not show."""
-    unit = COMPONENTS[KAPITZA]
-    if not matters:
-        return _none_above(limit, unit)
-    return f"any up to {limit:.2g} {unit} (95 %): the curve does not show it, and the results depend on it"
-
-
-def _none_above(limit: float, unit: str) -> str:
-    below = "" if np.isnan(limit) else f"; below {limit:.2g} {unit} (95 %)"
-    return f"none{below}".replace(" 1 (", " (")

@@ -20,7 +20,7 @@ from labnis.fit.junction._temperature_limit import temperature_limit
 from labnis.fit.models import Model
 from labnis.fit.parameters import Parameter, restarted
 from labnis.fit.result import FitError, FitResult
-from labnis.fit.solver import solve
+from labnis.fit.solver import solve, without_outliers
 from labnis.physics import NoOperatingPointError
 
 __all__ = ["KAPITZA_LIMIT", "CurrentAndConductance", "joint_model", "model_of_readings", "solve_readings"]
@@ -148,6 +148,7 @@ def solve_readings(
     assumed: Mapping[str, str],
     *,
     conductance: Real | None = None,
+    earlier: FitResult | None = None,
 ) -> tuple[FitResult, HeatedPair]:
     """Fit the current, or current and lock-in `conductance` (S), shape (n,), together.
 
@@ -162,6 +163,8 @@ def solve_readings(
         The data; NaN where there is no conductance.
     name, assumed
         As for `solve`.
+    earlier
+        A fit of the same data, at whose values the parameters start: the noise of its readings is taken over.
 
     Returns
     -------
@@ -179,9 +182,13 @@ def solve_readings(
     prior = island_prior(names, readings.resistance_sigma, readings.kapitza_limit)
     inputs = {"series_resistance": readings.series_resistance, "excitation": readings.excitation}
     mask, ratio = np.ones(size, bool), 1.0
+    noise, noises = (None, {}) if earlier is None else (earlier.noise, earlier.inputs)
+    counted: Bool | None = None
     try:
-        x = _with_line_error(np.array([p.start for p in parameters]), parameters, readings)
-        parameters = restarted(parameters, x)
+        x = np.array([p.start for p in parameters])
+        if earlier is None:
+            x = _with_line_error(x, parameters, readings)
+            parameters = restarted(parameters, x)
         pair = HeatedPair.of(readings, names, x)
         voltage_noise = _voltage_noise(pair, pair.residuals(x), x, mask)
         pair = HeatedPair.of(readings, names, x, voltage_noise) if voltage_noise else pair
@@ -189,14 +196,19 @@ def solve_readings(
             model: Model = pair.with_mask(mask)
             if conductance is not None:
                 joint = CurrentAndConductance.of(pair.with_mask(mask), conductance, 1.0)
-                ratio = _ratio_of_noises(joint, x)
+                ratio = noises[_RATIO] if _RATIO in noises and counted is None else _ratio_of_noises(joint, x)
                 model = replace(joint, ratio=ratio).with_voltage_noise(x, voltage_noise)
+            # Glitches that are known would lead the search astray, and back.
+            if counted is not None:
+                model = model.with_mask(counted)
+            elif earlier is not None:
+                model = without_outliers(model, x)
             hopeless = _misfit(pair, pair.residuals(x), mask) > _HOPELESS
             result = solve(
                 parameters, model, name, assumed, prior=prior, given=readings.given, inputs=inputs,
-                accuracy=_ROUGH if hopeless else _ACCURACY,
+                accuracy=_ROUGH if hopeless else _ACCURACY, noise=noise,
             )  # fmt: skip
-            x, mask = result.values, result.mask[:size]
+            x, mask, noise, counted = result.values, result.mask[:size], result.noise, result.mask
             voltage_noise = _voltage_noise(pair, result.residuals[:size], x, mask)
             before, pair = pair, HeatedPair.of(readings, names, x, voltage_noise)
             if hopeless and _misfit(before, result.residuals[:size], mask) < _HOPELESS:
@@ -212,12 +224,12 @@ def solve_readings(
             result = replace(result, limits=temperature_limit(result, model, known))
     except NoOperatingPointError as error:
         raise FitError(f"the island has no steady state: {error}") from error
-    noises = {_VOLTAGE_NOISE: voltage_noise} if voltage_noise else {}
-    noises |= {} if conductance is None else {_RATIO: ratio}
-    noises |= {KAPITZA_LIMIT: readings.kapitza_limit} if readings.kapitza_limit else {}
+    found = {_VOLTAGE_NOISE: voltage_noise} if voltage_noise else {}
+    found |= {} if conductance is None else {_RATIO: ratio}
+    found |= {KAPITZA_LIMIT: readings.kapitza_limit} if readings.kapitza_limit else {}
     scatter = voltage_noise * result.noise / readings.array.voltage
     told = (f"the voltage scatters by {number_text(scatter, 'V')}",) if voltage_noise else ()
-    return replace(result, inputs={**result.inputs, **noises}, notes=(*result.notes, *told)), before.with_mask(mask)
+    return replace(result, inputs={**result.inputs, **found}, notes=(*result.notes, *told)), before.with_mask(mask)
 
 
 def _with_line_error(x: Real, parameters: Sequence[Parameter], readings: Readings) -> Real:

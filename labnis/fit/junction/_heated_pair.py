@@ -38,6 +38,8 @@ __all__ = ["HeatedPair", "Readings", "component_prior", "expected_current", "isl
 
 # Phases over which a cycle of the excitation is averaged: exact to 1e-4 for amplitudes up to 10 kT/e on a junction.
 _PHASES = phases(12)
+# A common change of all voltages (V) within which the curve is straight.
+_STRAIGHT = 1e-10
 # Phases at which the island is solved in every step: exact up to the third power of the excitation.
 _FEW = phases(2)
 
@@ -81,7 +83,7 @@ class HeatedPair(CurveModel):
     harmonic of the excitation at the device, 0 without any, and `harmonic_correction` (A) what that of the current has
     beyond those few phases. `solved` are the readings at whose voltages that is; `readings` may differ a little.
     Where they are fewer, the island is solved at the `nodes` (V), true voltages from 0 up, shape (m,), between which it
-    is interpolated; else there are none.
+    is interpolated; else there are none. `electrons` (K) and `gap` (eV) are close to the solution there.
     """
 
     readings: Readings
@@ -94,6 +96,8 @@ class HeatedPair(CurveModel):
     harmonic: Real
     harmonic_correction: Real
     nodes: Real
+    electrons: Real
+    gap: Real
     current: Callable[[tuple[float, ...]], "_Current"]
 
     @classmethod
@@ -130,7 +134,7 @@ class HeatedPair(CurveModel):
         at = readings.voltage[:, None] + amplitude
         nodes = curve.nodes
         where = nodes if nodes.size else voltage[:, None] + amplitude
-        close = interpolated(np.abs(where), np.abs(voltage), curve.electrons, curve.gap)
+        electrons, gap = interpolated(np.abs(where), np.abs(voltage), curve.electrons, curve.gap)
         return cls(
             readings,
             readings,
@@ -142,7 +146,9 @@ class HeatedPair(CurveModel):
             harmonic,
             harmonic_correction,
             nodes,
-            _currents(names, at, readings.current, nodes, *close),
+            electrons,
+            gap,
+            _currents(names, at, readings.current, nodes, electrons, gap),
             mask=np.ones(voltage.shape, bool),
         )
 
@@ -187,7 +193,8 @@ class HeatedPair(CurveModel):
         line = float(x[self.names.index(LINE)]) if LINE in self.names else 0.0
         more = self.readings.current - self.solved.current
         away = self.readings.voltage - self.solved.voltage - line * more
-        common, at = away.mean(), np.array(x, dtype=np.float64)
+        common, at = float(away.mean()), np.array(x, dtype=np.float64)
+        common = common if abs(common) > _STRAIGHT else 0.0
         at[self.names.index("voltage_offset")] += common
         return self.current(tuple(map(float, at))), away - common
 
@@ -215,9 +222,9 @@ class HeatedPair(CurveModel):
     def state_of(self, values: Mapping[str, float], names: Sequence[str]) -> IslandState:
         """The island at the voltages of this model, with slopes by other parameters."""
         if not self.nodes.size:
-            return island_state(values, self.voltage, names)
+            return island_state(values, self.voltage, names, self.electrons, self.gap)
         offset = values["voltage_offset"]
-        state = island_state(values, self.nodes - offset, names)
+        state = island_state(values, self.nodes - offset, names, self.electrons, self.gap)
         return interpolated_state(state, self.nodes, self.voltage + offset, names)
 
 

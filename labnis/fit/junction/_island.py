@@ -12,6 +12,8 @@ eqs. 4–6).
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -167,6 +169,11 @@ def steady_state(
         critical = float(critical_temperature(cooler.junction.gap))
         if temperature >= _WARMEST * critical:
             raise NoOperatingPointError(f"{temperature:.3g} K is above the critical temperature, {critical:.3g} K")
+        if cooler.superconductor is not None and near is None:
+            # Injection changes little of a solution without, which is soon found.
+            with suppress(NoOperatingPointError):
+                bare = replace(cooler, superconductor=None).operating_point(voltage, temperature, start=start)
+                start, near = bare.electron_temperature, bare.gap
         return cooler.operating_point(voltage, temperature, start=start, near=near)
     # An island that does not heat is at this temperature whatever the heat.
     everywhere, zero = np.full_like(voltage, temperature), np.zeros_like(voltage)

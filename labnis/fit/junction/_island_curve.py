@@ -1,6 +1,7 @@
 """The current of an island at any voltage, interpolated between voltages where its heat balance is solved."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -37,6 +38,7 @@ class _Nodes(NamedTuple):
     exact: bool
 
     @classmethod
+    @lru_cache(maxsize=4)  # a fit, what is told of it and its budget are of the same curve
     def of(cls, cooler: SINISCooler, temperature: float, end: float, margin: float, most: float) -> Self | None:
         """Between which a polynomial follows the current up to `end` (V); None where more than `most` are needed.
 

@@ -27,14 +27,30 @@ from labnis.fit.junction._island import (
 from labnis.fit.parameters import Parameter, prior_rows
 from labnis.physics import NoOperatingPointError
 
-__all__ = ["STEPS", "Score", "Trial", "island_parameters", "with_kapitza"]
+__all__ = [
+    "ADMITTED",
+    "LIMIT_ACCURACY",
+    "MATTERS",
+    "STEPS",
+    "Score",
+    "Trial",
+    "island_parameters",
+    "with_kapitza",
+    "without_small_kapitza",
+]
 
 #: Steps at most.
 STEPS = 30
+#: By how much χ² falls for a component that is taken in.
+ADMITTED = 10.0
+#: A component matters if the variance of a result is so many times as large with it.
+MATTERS = 1.2
 # Relative accuracy.
 _ACCURACY = 1e-5
-# Steps at most towards a limit, and its relative accuracy.
-_LIMIT_STEPS, _LIMIT_ACCURACY = 10, 0.05
+#: Relative accuracy of a limit.
+LIMIT_ACCURACY = 0.05
+# Steps at most towards it.
+_LIMIT_STEPS = 10
 # Results on which a component may have an effect.
 # A parameter whose value changes the residuals by less than this part of their noise is at its bound.
 _SHOWS = 0.1
@@ -94,15 +110,15 @@ class Trial:
         """What is known of each component that is not there."""
         return _scores(self.model, self.values, self.residuals, noise)
 
-    def kapitza_limit(self, noise: float) -> tuple[float, float]:
+    def kapitza_limit(self, noise: float, near: float | None = None) -> tuple[float, float]:
         """Upper limit (95 %, K⁴/W) of a Kapitza resistance that is not there, and the growth as in a `Score`.
 
         Both are NaN without a steady state.
 
         A small one does what more electron–phonon resistance does, h + 5T_0·g/4, and beyond that what its square does:
-        so the slopes are those at half the limit.
+        so the slopes are those at half the limit. It is searched from `near`, if that is known.
         """
-        limit, growth, rest = self.values[HEAT], np.nan, self.residuals / noise
+        limit, growth, rest = near or self.values[HEAT], np.nan, self.residuals / noise
         for _ in range(_LIMIT_STEPS):
             values = with_kapitza(self.values, limit / 2)
             there = {name: values[name] for name in self.values}
@@ -118,7 +134,7 @@ class Trial:
             before = limit
             limit = min(float(np.sqrt(limit * (max(score.estimate, 0.0) + ONE_SIDED * score.sigma))), _LARGEST)
             growth = score.growth
-            if abs(limit / before - 1) < _LIMIT_ACCURACY:
+            if abs(limit / before - 1) < LIMIT_ACCURACY:
                 break
         return limit, growth
 
@@ -127,6 +143,12 @@ def with_kapitza(values: Mapping[str, float], kapitza: float) -> dict[str, float
     """The `values` with this Kapitza resistance (K⁴/W), and as much less of h as leaves all as it is to first order."""
     less = values[HEAT] - 1.25 * values["electron_temperature"] * kapitza
     return {**values, HEAT: max(less, 0.1 * values[HEAT]), KAPITZA: kapitza}
+
+
+def without_small_kapitza(values: Mapping[str, float]) -> dict[str, float]:
+    """The `values` without their Kapitza resistance, with as much more of h: inverse of `with_kapitza`."""
+    more = values[HEAT] + 1.25 * values["electron_temperature"] * values[KAPITZA]
+    return {name: value for name, value in {**values, HEAT: more}.items() if name != KAPITZA}
 
 
 class Score(NamedTuple):
@@ -139,6 +161,16 @@ class Score(NamedTuple):
     sigma: float
     growth: float
     moved: Real
+
+    @property
+    def shows(self) -> bool:
+        """Whether a fit with the component would be better by enough to take it in, as far as slopes tell."""
+        return self.estimate > 0 and (self.estimate / self.sigma) ** 2 > ADMITTED
+
+    @property
+    def matters(self) -> bool:
+        """Whether a result depends on it."""
+        return self.growth > MATTERS
 
 
 def _scores(model: HeatedPair, values: Mapping[str, float], residuals: Real, noise: float) -> dict[str, Score]:

@@ -32,8 +32,13 @@ _START, LARGEST_ASYMMETRY = 0.1, 0.9
 _UNEQUAL = "two in series whose resistances differ by the asymmetry; normal_resistance is their mean"
 
 
-def fit_pair(readings: Readings, fixed: Mapping[str, float], start: FitResult | None) -> FitResult:
-    """Fit a pair whose electrons have one temperature at every bias."""
+def fit_pair(
+    readings: Readings, fixed: Mapping[str, float], start: FitResult | None, rounds: int = _ROUNDS
+) -> FitResult:
+    """Fit a pair whose electrons have one temperature at every bias.
+
+    In so many `rounds` at most in which weights and excitation follow the parameters.
+    """
     fixed = {name: value for name, value in fixed.items() if name not in ISLAND}
     voltage, measured, array = readings.voltage, readings.current, readings.array
     if voltage.size > MANY_POINTS and start is None:
@@ -58,7 +63,7 @@ def fit_pair(readings: Readings, fixed: Mapping[str, float], start: FitResult | 
     extra = tuple(p.name for p in parameters[Sweep.ordinary :])
     assumed = ASSUMED | ({"junctions": _UNEQUAL} if extra else {})
     sweep = Sweep.of(x, voltage, measured, excitation, series_resistance, array, extra)
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         result, before = solve(parameters, sweep, MODEL, assumed, given=given, inputs=inputs), sweep
         sweep = Sweep.of(result.values, voltage, measured, excitation, series_resistance, array, extra)
         if _settled(sweep.weight, before.weight, 1.0) and _settled(sweep.waveform, before.waveform, excitation):

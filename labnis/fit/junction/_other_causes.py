@@ -18,7 +18,7 @@ from labnis.fit.arrays import Bool, Real, evenly_spread
 from labnis.fit.estimate import number_text
 from labnis.fit.junction._array import PAIR
 from labnis.fit.junction._heated_pair import Readings
-from labnis.fit.junction._island import COMPONENTS, components_of
+from labnis.fit.junction._island import COMPONENTS
 from labnis.fit.junction._offset_step import likeliest_step, text_of_step
 from labnis.fit.junction._one_temperature import LARGEST_ASYMMETRY, Sweep, fit_pair
 from labnis.fit.junction._unequal_pair import ASYMMETRY
@@ -47,22 +47,28 @@ _OF_JUNCTIONS = ("gap", "normal_resistance", "electron_temperature", "dynes")
 _AS_STATED = "an error of the line within what is stated of it"
 
 
-def other_cause(result: FitResult, readings: Readings, fixed: Mapping[str, float], equal: FitResult) -> tuple[str, ...]:
+def other_cause(
+    result: FitResult, readings: Readings, fixed: Mapping[str, float], equal: FitResult | None
+) -> tuple[str, ...]:
     """Warnings of the causes other than heat that describe the current as well as the `result` does.
 
     By Akaike's criterion: each further parameter of the result has to lower χ² by 2. And it describes it better than a
-    pair of one temperature without any cause. `equal` is an earlier fit of the pair, and `fixed` are the parameters
-    that are held.
+    pair of one temperature without any cause. `equal` is a fit of the pair at one temperature, if there is one, and
+    `fixed` are the parameters that are held.
     """
     few = evenly_spread(readings.voltage.size, _FEW)
     some, counted = readings.at(few), result.mask[few]
     held = {name: value for name, value in fixed.items() if name not in COMPONENTS}
     found = []
     try:
-        start = fit_pair(some, held, None if components_of(equal) else equal)
+        alike = bool(told_alike(result.warnings))
+        start = fit_pair(some, held, equal, rounds=1)
+        # Further rounds hardly change the noise.
+        if alike or start.noise < 2 * _HOT * result.noise:
+            start = fit_pair(some, held, start)
     except FitError:
         return ()
-    if start.noise > _HOT * result.noise and not told_alike(result.warnings):
+    if start.noise > _HOT * result.noise and not alike:
         return ()  # what is so large and described so well is heat
     for cause in (_unequal_junctions, _wrong_line, _excitation, _wrong_values, _step_of_offset):
         with suppress(FitError):

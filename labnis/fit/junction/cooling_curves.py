@@ -1,7 +1,8 @@
 """Electron temperature and cooling power of a pair along its bias, from a fit of its current, and their extremes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +12,11 @@ from labnis.fit.arrays import Real
 from labnis.fit.derived import with_quantity
 from labnis.fit.estimate import ONE_SIDED
 from labnis.fit.junction._array import JunctionArray
-from labnis.fit.junction._island import island_state
+from labnis.fit.junction._island import cooler_of, island_state, steady_state
+from labnis.fit.junction._island_curve import interpolated
 from labnis.fit.junction._unequal_pair import ASYMMETRY
 from labnis.fit.result import FitResult
+from labnis.physics import OperatingPoint, SINISCooler
 
 __all__ = [
     "EXTREMES",
@@ -53,7 +56,7 @@ class Cooling(NamedTuple):
 
 def cooling(fit: FitResult, largest: float) -> Cooling:
     """The curves of a fit of the current, from 0 to a little above two gaps, at most to the `largest` voltage (V)."""
-    return _at(fit, np.linspace(0, min(_GAPS * fit["gap"].value, largest), _BIASES))
+    return _at(fit.names, fit.by_name, np.linspace(0, _end(fit, largest), _BIASES))
 
 
 def parameters_of(fit: FitResult) -> FitResult:
@@ -134,9 +137,22 @@ def _sigma(fit: FitResult, slopes: Real) -> Real:
 
 def _extremes(fit: FitResult, largest: float) -> list[tuple[float, Real]]:
     """Value of each of the `EXTREMES`, and its slopes by the parameters."""
-    curves = cooling(fit, largest)
-    coldest = _extreme(fit, curves, lambda found: -found.temperature)
-    strongest = _extreme(fit, curves, lambda found: found.power)
+    return _extremes_of(fit.names, tuple(fit.values.tolist()), _end(fit, largest))
+
+
+def _end(fit: FitResult, largest: float) -> float:
+    """Up to which voltage (V) the curves are."""
+    return float(min(_GAPS * fit["gap"].value, largest))
+
+
+@lru_cache(maxsize=4)  # a fit and its budget have the same
+def _extremes_of(names: tuple[str, ...], values: tuple[float, ...], end: float) -> list[tuple[float, Real]]:
+    """Those of parameters up to the voltage `end` (V)."""
+    known = dict(zip(names, values, strict=True))
+    cooler, temperature = cooler_of(known), known["electron_temperature"]
+    curve = steady_state(cooler, np.linspace(0, end, _BIASES), temperature)
+    coldest = _at(names, known, *_extreme(cooler, curve, lambda points: -points.electron_temperature))
+    strongest = _at(names, known, *_extreme(cooler, curve, lambda points: points.cooling_power))
     # Along the bias an extreme is flat: its slopes are those at constant bias.
     return [
         (float(coldest.temperature[0]), coldest.temperature_slopes[0]),
@@ -144,23 +160,36 @@ def _extremes(fit: FitResult, largest: float) -> list[tuple[float, Real]]:
     ]
 
 
-def _extreme(fit: FitResult, curves: Cooling, height: Callable[[Cooling], Real]) -> Cooling:
-    """The point of the curves that is highest in `height`."""
+def _extreme(
+    cooler: SINISCooler, points: OperatingPoint, height: Callable[[OperatingPoint], Real]
+) -> tuple[Real, Real, Real]:
+    """Voltage (V) where the points of a curve are highest in `height`, and temperature (K) and gap (eV) there, (1,)."""
     for _ in range(_ROUNDS):
-        at, last = int(height(curves).argmax()), curves.voltage.size - 1
-        low, high = curves.voltage[max(at - 1, 0)], curves.voltage[min(at + 1, last)]
-        curves = _at(fit, np.linspace(low, high, _BETWEEN))
-    at = int(height(curves).argmax())
-    return Cooling(*(column[at : at + 1] for column in curves))
+        at, last = int(height(points).argmax()), points.device_voltage.size - 1
+        low, high = points.device_voltage[max(at - 1, 0)], points.device_voltage[min(at + 1, last)]
+        voltage = np.linspace(low, high, _BETWEEN)
+        near = interpolated(voltage, points.device_voltage, points.electron_temperature, points.gap)
+        points = steady_state(cooler, voltage, float(points.bath_temperature[0]), *near)
+    at = int(height(points).argmax())
+    return points.device_voltage[at : at + 1], points.electron_temperature[at : at + 1], points.gap[at : at + 1]
 
 
-def _at(fit: FitResult, voltage: Real) -> Cooling:
-    """The curves at true voltages across the pair (V)."""
+def _at(
+    parameters: Sequence[str],
+    values: Mapping[str, float],
+    voltage: Real,
+    start: Real | None = None,
+    near: Real | None = None,
+) -> Cooling:
+    """The curves at true voltages across the pair (V), with slopes by the `parameters`.
+
+    `start` are electron temperatures (K) and `near` gaps (eV) close to the solution.
+    """
     # Unequal junctions have one temperature, and hardly another cooling power.
-    names = ["current_offset" if name == ASYMMETRY else name for name in fit.names]
-    state = island_state(fit.by_name | {"voltage_offset": 0.0}, voltage, names)
+    names = ["current_offset" if name == ASYMMETRY else name for name in parameters]
+    state = island_state({**values, "voltage_offset": 0.0}, voltage, names, start, near)
     # Against the true voltage an offset of the reading changes nothing.
-    counts = np.array([name not in ("voltage_offset", ASYMMETRY) for name in fit.names])
+    counts = np.array([name not in ("voltage_offset", ASYMMETRY) for name in parameters])
     return Cooling(
         voltage,
         state.temperature,

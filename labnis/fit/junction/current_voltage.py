@@ -17,7 +17,7 @@ from labnis.fit.arrays import (
     real_columns,
 )
 from labnis.fit.estimate import number_text
-from labnis.fit.given import refuse_unphysical, stated
+from labnis.fit.given import known_alike, refuse_unphysical, stated
 from labnis.fit.information import Sensitivity
 from labnis.fit.junction._array import PAIR, JunctionArray, Junctions
 from labnis.fit.junction._components import with_components
@@ -38,6 +38,7 @@ from labnis.fit.junction._curve_doubts import (
 )
 from labnis.fit.junction._heated_pair import Readings, expected_current
 from labnis.fit.junction._island import COMPONENTS, components_of
+from labnis.fit.junction._known_components import with_known_components
 from labnis.fit.junction._line import GAIN, LINE
 from labnis.fit.junction._one_temperature import ISLAND, MODEL, Sweep, fit_pair
 from labnis.fit.junction._other_causes import other_cause, wrong_held_values
@@ -99,7 +100,8 @@ def fit_current_voltage(  # noqa: PLR0913  # each of them is a fact about the me
     given
         Parameters that are known with a standard uncertainty: name → (value, σ).
     start
-        An earlier fit to start from; it saves time and is not a prior.
+        An earlier fit to start from; it saves time and is not a prior. Where the same is held and given, the components
+        of its island are not searched for again if the curve shows no others, and `assumed` says so.
 
     Returns
     -------
@@ -138,16 +140,23 @@ def fit_current_voltage(  # noqa: PLR0913  # each of them is a fact about the me
         raise FitError(f"asymmetry is that of a pair, and the device has {array.statement}")
     missing = missing_readings(*_rows(device_voltage, current))
     read = _lockin_readings(device_voltage, current, conductance, float(excitation))
+    read = None if read is None else read * array.conductance
+    confirmed = None
     try:
         _check_island(held, known)
-        before = None if start is None else array.of_pair(start)
-        pair = before if before is not None and components_of(before) else fit_pair(readings, held, before)
+        before = None if start is None else array.of_pair(start, array.current)
+        if start is not None and before is not None and components_of(before):
+            if known_alike(start, fixed or {}, given or {}):
+                confirmed = with_known_components(before, readings, held, MODEL, ASSUMED, read)
+            before = None
+        pair = fit_pair(readings, held, before) if confirmed is None else confirmed
     except FitError as error:
         raise FitError(missing or str(error)) from error
-    unequal, read = ASYMMETRY in pair.names, None if read is None else read * array.conductance
-    result = pair if unequal else with_components(pair, readings, held, MODEL, ASSUMED, read)
+    unequal = ASYMMETRY in pair.names
     if unequal:
-        result = _with_effect_told(result, readings, held)
+        result = _with_effect_told(pair, readings, held)
+    else:
+        result = confirmed or with_components(pair, readings, held, MODEL, ASSUMED, read)
     model = model_of_pair(result, readings).with_mask(result.mask[: voltage.size])
     rounding = Rounding.of(result, readings, model)
     rounded, result = rounding.counts(result), rounding.told(result, readings, model)
@@ -163,7 +172,7 @@ def fit_current_voltage(  # noqa: PLR0913  # each of them is a fact about the me
     told = stated(array.factors, found, fixed or {}, given or {})
     doubts = _held_absent(of_current, held) or line_warnings(of_current, readings, model, rounded=rounded)
     if not unequal and (components_of(result) or told_alike(result.warnings) or doubts):
-        doubts = other_cause(of_current, readings, held, pair) or doubts
+        doubts = other_cause(of_current, readings, held, pair if confirmed is None else None) or doubts
     # A cause that is named explains why the resistance of the line is not what was stated.
     kept = [text for text in found.warnings if not (doubts and text.startswith(CONTRADICTED) and LINE in text)]
     found = replace(found, warnings=(*kept, *suspect, *doubts))

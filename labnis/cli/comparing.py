@@ -10,7 +10,7 @@ from rich.table import Table
 from uncertainties import UFloat  # type: ignore[import-untyped]
 
 from labnis.cli.ledger import shown_error
-from labnis.cli.options import STATION, DataOption, JsonOption, StationOption, check_figure, path_of
+from labnis.cli.options import STATION, DataOption, JsonOption, StationOption, StyleOption, check_figure, path_of
 from labnis.errors import RequestError
 from labnis.experiment.run import Run, stored_run
 from labnis.fit import Estimate
@@ -46,6 +46,7 @@ def compare(
         Path | None,
         typer.Option("--figure", parser=path_of, metavar="FILE", help="Draw their curves together: PNG, PDF or SVG."),
     ] = None,
+    style: StyleOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare runs: settings that differ, and how far their results are apart.
@@ -58,7 +59,7 @@ def compare(
     if len({run.run_id for run in found}) < 2:
         raise RequestError("name at least two runs to compare")
     if figure is not None:
-        _draw(found, figure)
+        _draw(found, figure, style)
     notes = [*_notes(found), *(text for run in found for text in _doubts(run, station, data))]
     settings, apart = _differing(found), [one for pair in combinations(found, 2) for one in _differences(*pair)]
     if as_json:
@@ -83,12 +84,12 @@ def _doubts(run: Run, station: Path, data: Path | None) -> list[str]:
     return [f"{run.run_id}: {text}" for text in doubts_of_run(station, data, run.path, known)]
 
 
-def _draw(runs: Sequence[Run], figure: Path) -> None:
+def _draw(runs: Sequence[Run], figure: Path, style: Path | None) -> None:
     from labnis.ui.compared_curves import draw_compared  # noqa: PLC0415  # matplotlib is imported only to draw
 
     check_figure(figure)
     try:
-        draw_compared(runs, figure)
+        draw_compared(runs, figure, style)
     except OSError as error:
         raise RequestError(f"--figure {figure}: cannot be written: {error.strerror or error}") from error
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from labnis.cli.options import STATION, DataOption, JsonOption, StationOption, check_figure, path_of
+from labnis.cli.options import STATION, DataOption, JsonOption, StationOption, StyleOption, check_figure, path_of
 from labnis.errors import RequestError
 from labnis.experiment.stored_fits import stored_fits
 from labnis.station import load_station
@@ -63,6 +63,7 @@ def show(
         Path | None,
         typer.Option("--figure", parser=path_of, metavar="FILE", help="Draw the runs into this PNG, PDF or SVG."),
     ] = None,
+    style: StyleOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the metadata, conditions and fits of runs."""
@@ -76,15 +77,15 @@ def show(
         for path in paths:
             _show_run(path, _doubts(path, station, data))
     if figure is not None:
-        _draw(paths, figure)
+        _draw(paths, figure, style)
         say(f"figure: {figure}", err=as_json)
 
 
-def _draw(paths: list[Path], figure: Path) -> None:
+def _draw(paths: list[Path], figure: Path, style: Path | None) -> None:
     from labnis.ui.figures import draw_runs  # noqa: PLC0415  # matplotlib is imported only to draw
 
     try:
-        draw_runs(paths, figure)
+        draw_runs(paths, figure, style)
     except OSError as error:
         raise RequestError(f"--figure {figure}: cannot be written: {error.strerror or error}") from error
 

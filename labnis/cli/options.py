@@ -203,6 +203,12 @@ def columns_of(text: str) -> dict[str, str]:
     return found
 
 
+StyleOption = Annotated[
+    Path | None,
+    typer.Option("--style", parser=path_of, metavar="FILE", help="Style file of matplotlib for --figure."),
+]
+
+
 def check_figure(file: Path) -> None:
     """RequestError for a file of another kind than figures are."""
     if file.suffix.lower() not in (".png", ".pdf", ".svg"):

@@ -13,7 +13,7 @@ from labnis.errors import RequestError
 from labnis.experiment.analysis import analyses_of_run
 from labnis.experiment.run import Run
 from labnis.fit import FitResult
-from labnis.ui.figures import abscissa, axes_of, of_fits, predicted, predictions
+from labnis.ui.figures import abscissa, axes_of, of_fits, predicted, predictions, styled
 from labnis.ui.fit_curves import Scaled
 
 __all__ = ["draw_compared", "in_sigma"]
@@ -24,7 +24,7 @@ _MARKERS = "os^Dv"
 _FREQUENCY = "frequency"
 
 
-def draw_compared(runs: Sequence[Run], file: Path) -> None:
+def draw_compared(runs: Sequence[Run], file: Path, style: Path | None = None) -> None:
     """Draw the curves of `runs` and, below, each less the fit of the first one, in σ of a reading.
 
     The fit has the zeros of the meters of the other run: they are no change of a device. Of single traces it is the
@@ -47,6 +47,12 @@ def draw_compared(runs: Sequence[Run], file: Path) -> None:
                 f"--figure: curves with one value per set-point, or single traces, are drawn together; {run.run_id} "
                 f"({run.procedure}) has several traces. Leave it out, or draw each run by `labnis show RUN --figure`."
             )
+    with styled(style):
+        _drawn(runs, name, traced=traced).savefig(file)
+
+
+def _drawn(runs: Sequence[Run], name: str, *, traced: bool) -> Figure:
+    first = runs[0]
     figure = Figure(figsize=(4.8, 5.4), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     for number, run in enumerate(runs):
@@ -62,10 +68,10 @@ def draw_compared(runs: Sequence[Run], file: Path) -> None:
             lower.plot(x.values.ravel(), apart.ravel(), color=f"C{number}", **style)
         upper.set_ylabel(y.label)
         lower.set_xlabel(x.label)
-    upper.legend(frameon=False, fontsize=6)
+    upper.legend(frameon=False, fontsize="xx-small")
     lower.axhline(0, color="black", lw=0.8)
-    lower.set_ylabel(f"less the fit of {first.run_id} / {'dB' if traced else 'σ'}", fontsize=8)
-    figure.savefig(file, dpi=150)
+    lower.set_ylabel(f"less the fit of {first.run_id} / {'dB' if traced else 'σ'}", fontsize="small")
+    return figure
 
 
 def _decibels(trace: xarray.DataArray) -> xarray.DataArray:

@@ -6,21 +6,25 @@ of figure: a curve over one set-point, a map over two, a map over set-point and 
 
 import textwrap
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import xarray
+from matplotlib import rc_params_from_file
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
-from labnis.errors import LabnisWarning
+from labnis.errors import LabnisWarning, RequestError
 from labnis.experiment.analysis import Analysis, analyses_of_run, can
-from labnis.experiment.run import Run, stored_run
+from labnis.experiment.run import Run, device_of, stored_run
 from labnis.fit import Estimate, FitResult, number_text
 from labnis.ui.fit_curves import FIT, Scaled, draw_fit_curves, quantities
+from labnis.ui.trace_panels import draw_traces, fitted_traces
 
 __all__ = [
     "DATA",
@@ -33,6 +37,7 @@ __all__ = [
     "of_fits",
     "predicted",
     "predictions",
+    "styled",
 ]
 
 Real = NDArray[np.float64]
@@ -40,31 +45,73 @@ Real = NDArray[np.float64]
 DATA = "#3b6ea5"
 BACK = "#6aa84f"
 
+STYLE = Path(__file__).with_name("labnis.mplstyle")
+# A curve whose smallest values (this percentile) are less than this part of its largest is also drawn logarithmically.
+_LOW, _SMALL = 10, 0.01
 # Characters of a line of warnings.
 _WIDTH = 95
 
 
-def draw_runs(paths: Sequence[Path], file: Path) -> None:
-    """Draw each run of `paths` into one panel of `file` (format by its ending); simulated data are marked."""
-    figure_of(paths).savefig(file, dpi=150)
+def draw_runs(paths: Sequence[Path], file: Path, style: Path | None = None) -> None:
+    """Draw each run of `paths` into one panel of `file` (format by its ending); simulated data are marked.
+
+    RequestError for a `style` that is no style file of matplotlib.
+    """
+    with styled(style):
+        _figure_of(paths).savefig(file)
 
 
 def figure_of(paths: Sequence[Path]) -> Figure:
     """A figure with one panel for each run of `paths`."""
+    with styled():
+        return _figure_of(paths)
+
+
+@contextmanager
+def styled(style: Path | None = None) -> Iterator[None]:
+    """The style of labnis's figures, with that of a lab on top; RequestError if it cannot be used."""
+    try:
+        used = [rc_params_from_file(one, use_default_template=False) for one in [STYLE, *([style] if style else [])]]
+    except OSError as error:
+        raise RequestError(f"--style {style}: cannot be read: {error.strerror or error}") from error
+    with mpl.rc_context():
+        for one in used:
+            mpl.rcParams.update(one)
+        yield
+
+
+def _figure_of(paths: Sequence[Path]) -> Figure:
     runs = [stored_run(path) for path in paths]
     panels = max(len(quantities(list(run.curves.values()))) for run in runs)
-    size = (max(4.8, 2.6 * panels) * len(paths), 6.6 if panels else 4.2)
+    models = [predictions(run) for run in runs]
+    heights = [_heights(run, model) for run, model in zip(runs, models, strict=True)]
+    size = (max(4.8, 2.6 * panels) * len(paths), max(map(sum, heights)))
     figure = Figure(figsize=size, layout="constrained")
-    for part, run in zip(figure.subfigures(1, len(paths), squeeze=False)[0], runs, strict=True):
-        metadata, curves = run.metadata, list(run.curves.values())
-        upper, *lower = part.subfigures(2, 1, height_ratios=(3, 2)) if curves else [part]
-        draw_data(upper, run.data, predictions(run), of_fits(run, "left_out"), of_fits(run, "residuals"))
-        for place in lower:
-            draw_fit_curves(place, curves)
-        mark = "SIMULATED  " if metadata["simulated"] else ""
-        part.suptitle(f"{run.procedure}  {run.run_id}\n{mark}{metadata['start']:%Y-%m-%d %H:%M}", fontsize=8)
+    places = figure.subfigures(1, len(paths), squeeze=False)[0]
+    for part, run, model, ratios in zip(places, runs, models, heights, strict=True):
+        upper, *lower = part.subfigures(len(ratios), 1, height_ratios=ratios, squeeze=False)[:, 0]
+        draw_data(upper, run.data, model, of_fits(run, "left_out"), of_fits(run, "residuals"))
+        if name := fitted_traces(run.data, model):
+            draw_traces(lower[0], run.data, name, model[name])
+        if run.curves:
+            draw_fit_curves(lower[-1], list(run.curves.values()))
+        part.suptitle(_header(run.metadata, run), fontsize="small")
         annotate(upper.axes[0], run)
     return figure
+
+
+def _heights(run: Run, model: Mapping[str, Any]) -> list[float]:
+    """Of the parts of a run's figure (inch): data, traces with their fit, and what the fits say along a set-point."""
+    further = len(_logarithmic(run.data, str(run.data.attrs["signal"]), model))
+    traces, curves = bool(fitted_traces(run.data, model)), bool(run.curves)
+    return [4.2 + 1.2 * further, *([2.6] if traces else []), *([2.4] if curves else [])]
+
+
+def _header(metadata: Mapping[str, Any], run: Run) -> str:
+    """Procedure, run, device, cooldown and date."""
+    where = ", ".join(filter(None, [device_of(metadata), metadata["cooldown"]]))
+    mark = "SIMULATED  " if metadata["simulated"] else ""
+    return f"{run.procedure}  {run.run_id}  {where}\n{mark}{metadata['start']:%Y-%m-%d %H:%M}"
 
 
 def predictions(run: Run) -> dict[str, Any]:
@@ -175,7 +222,9 @@ def _draw_curve(
 ) -> None:
     x, y = Scaled.of(abscissa(data, name)), Scaled.of(data[name])
     fitted = name in model
-    axes = target.subplots(2, 1, sharex=True, height_ratios=(3, 1)) if fitted else [target.subplots()]
+    logarithmic = _logarithmic(data, name, model)
+    ratios = [3.0, *(1.5 for _ in logarithmic), *([1.0] if fitted else [])]
+    axes = target.subplots(len(ratios), 1, sharex=True, height_ratios=ratios, squeeze=False)[:, 0]
     back = _way_back(data, name)
     points: dict[str, Any] = {"marker": ".", "ms": 3, "color": DATA, "ls": ""}
     rings: dict[str, Any] = {"marker": "o", "ms": 4, "mew": 0.6, "fillstyle": "none", "color": BACK, "ls": ""}
@@ -190,8 +239,9 @@ def _draw_curve(
     axes[0].set_ylabel(y.label)
     axes[-1].set_xlabel(x.label)
     if fitted or back.any():
-        axes[0].legend(frameon=False, loc="upper left", fontsize=7)
-    _draw_conductance(axes[0], data, x, model)
+        axes[0].legend(frameon=False, loc="upper left", fontsize="x-small")
+    for axis, column in zip(axes[1:], logarithmic, strict=False):
+        _draw_size(axis, data, column, x, model.get(column))
 
 
 def _way_back(data: xarray.Dataset, name: str) -> NDArray[np.bool_]:
@@ -213,24 +263,34 @@ def _draw_model(
         rest = measured - model
         scatter = 1.4826 * np.nanmedian(np.abs(rest - np.nanmedian(rest)))
         residuals = rest / scatter if scatter > 0 else np.full_like(rest, np.nan)
-    axes[1].plot(x.values.ravel(), residuals.ravel(), ".", ms=2, color=DATA)
-    axes[1].axhline(0, color=FIT, lw=0.8)
-    axes[1].set_ylabel(f"residual / {unit}", fontsize=8)
+    axes[-1].plot(x.values.ravel(), residuals.ravel(), ".", ms=2, color=DATA)
+    axes[-1].axhline(0, color=FIT, lw=0.8)
+    axes[-1].set_ylabel(f"residual / {unit}", fontsize="small")
 
 
-def _draw_conductance(axis: Axes, data: xarray.Dataset, x: Scaled, model: Mapping[str, Any]) -> None:
-    """The lock-in's dI/dV of an I–V sweep, with the fit if there is one, on a logarithmic scale."""
-    if "conductance" not in data or not np.isfinite(data["conductance"].values).any():
-        return
-    y = Scaled.of(data["conductance"])
-    inset = axis.inset_axes((0.6, 0.13, 0.38, 0.34))
+def _logarithmic(data: xarray.Dataset, name: str, model: Mapping[str, Any]) -> list[str]:
+    """Columns whose size is also drawn on a logarithmic scale: the physics of a curve with a gap is far below its ends.
+
+    They are the signal, where its `model` is far smaller in a part of it than at the ends, and the conductance.
+    """
+    if axes_of(data) & {*map(str, data[name].dims)} or len([d for d in data[name].dims if data.sizes[d] > 1]) != 1:
+        return []
+    expected = np.abs(np.asarray(model.get(name, 0.0), dtype=np.float64))
+    wide = name in model and np.nanpercentile(expected, _LOW) < _SMALL * np.nanmax(expected, initial=0.0)
+    lockin = "conductance" in data and bool(np.isfinite(data["conductance"].values).any())
+    return list(dict.fromkeys([*([name] if wide else []), *(["conductance"] if lockin else [])]))
+
+
+def _draw_size(axis: Axes, data: xarray.Dataset, name: str, x: Scaled, model: Any) -> None:
+    """The size of a column on a logarithmic scale, with the fit if there is one."""
+    y = Scaled.of(data[name])
     order = np.argsort(x.values, axis=None)
-    inset.semilogy(x.values.ravel()[order], np.where(y.values > 0, y.values, np.nan).ravel()[order], color=DATA, lw=0.8)
-    if "conductance" in model:
-        fit = np.asarray(model["conductance"]) * np.nanmax(y.values) / np.nanmax(data["conductance"].values)
-        inset.semilogy(x.values.ravel()[order], fit.ravel()[order], color=FIT, lw=0.8)
-    inset.set_title(f"dI/dV ({y.label.rpartition('(')[2]}", fontsize=7, pad=2)
-    inset.tick_params(labelsize=6)
+    axis.semilogy(x.values.ravel(), np.abs(y.values).ravel(), ".", ms=2, color=DATA)
+    if model is not None:
+        fit = np.asarray(model) * np.nanmax(np.abs(y.values)) / np.nanmax(np.abs(data[name].values))
+        axis.semilogy(x.values.ravel()[order], np.abs(fit).ravel()[order], color=FIT, lw=0.8)
+    axis.set_ylabel(f"|{y.label.replace(' (', '| (')}", fontsize="small")
+    axis.tick_params(labelsize="x-small")
 
 
 def _draw_isotherms(target: Figure | SubFigure, data: xarray.Dataset, name: str, model: Mapping[str, Any]) -> None:
@@ -245,16 +305,16 @@ def _draw_isotherms(target: Figure | SubFigure, data: xarray.Dataset, name: str,
             if expected is not None:
                 curve = Scaled.of(data[column].copy(data=expected)).values[number]
                 axis.semilogy(x.values[number], np.abs(curve), color=color, lw=0.8)
-        axis.set_ylabel(f"|{y.label.replace(' (', '| (')}", fontsize=8)
+        axis.set_ylabel(f"|{y.label.replace(' (', '| (')}", fontsize="small")
     axes[-1].set_xlabel(x.label)
-    axes[0].legend(frameon=False, loc="lower right", fontsize=6)
+    axes[0].legend(frameon=False, loc="lower right", fontsize="xx-small")
 
 
 def _draw_map(axis: Axes, data: xarray.Dataset, name: str, fast: str, left_out: NDArray[np.bool_]) -> None:
     """The signal over its innermost set-point and the dimension `fast`; further dimensions at their first value."""
     column, slow, shown = _in_the_plane(data, data[name], fast)
     if shown:
-        axis.set_title(f"only at {', '.join(shown)}", loc="right", fontsize=6)
+        axis.set_title(f"only at {', '.join(shown)}", loc="right", fontsize="xx-small")
     values, label, center = _map_values(column, fast)
     x, y = Scaled.of(column[slow]), Scaled.of(column[fast])
     limit = float(np.nanpercentile(np.abs(values), 99.5)) if np.isfinite(values).any() else 1.0
@@ -266,7 +326,7 @@ def _draw_map(axis: Axes, data: xarray.Dataset, name: str, fast: str, left_out: 
         marks, _, _ = _in_the_plane(data, data[name].copy(data=left_out.astype(np.float64)), fast)
         at, beside = np.nonzero(marks.transpose(..., fast).values > 0)
         axis.plot(x.values[at], y.values[beside], "x", ms=4, color="black", label="left out of the fit")
-        axis.legend(frameon=False, loc="upper left", fontsize=7)
+        axis.legend(frameon=False, loc="upper left", fontsize="x-small")
 
 
 def _in_the_plane(data: xarray.Dataset, column: xarray.DataArray, fast: str) -> tuple[xarray.DataArray, str, list[str]]:
@@ -308,7 +368,7 @@ def annotate(axis: Axes, run: Run) -> None:
     warned = [*dict.fromkeys(text for name in shown for text in run.fit_of(name).warnings)]
     more = f" (and {len(warned) - 1} more, see labnis show)" if len(warned) > 1 else ""
     lines += textwrap.wrap(f"? {warned[0]}{more}", _WIDTH) if warned else []
-    axis.set_title("\n".join(lines), loc="left", fontsize=6, color=FIT)
+    axis.set_title("\n".join(lines), loc="left", fontsize="xx-small", color=FIT)
 
 
 def _told(estimate: Estimate) -> str:

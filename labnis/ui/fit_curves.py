@@ -54,17 +54,19 @@ def draw_fit_curves(target: Figure | SubFigure, curves: Sequence[xarray.Dataset]
         if there[0] is curves[0] and len(there) > 1:  # points beyond the curves are known less and less
             axis.set(xlim=_span(axis.lines, 0), ylim=_span(axis.lines, 1))
         # The true one, as in `Analysis.curves`; above, it is as the voltmeter reads it.
-        axis.set_xlabel(x.label.replace("device_voltage", "device voltage, no offset").replace("_", " "), fontsize=8)
-        axis.set_ylabel(f"{name.replace('_', ' ')} ({unit})" if unit else name, fontsize=8)
-        axis.tick_params(labelsize=7)
+        axis.set_xlabel(
+            x.label.replace("device_voltage", "device voltage, no offset").replace("_", " "), fontsize="small"
+        )
+        axis.set_ylabel(f"{name.replace('_', ' ')} ({unit})" if unit else name, fontsize="small")
+        axis.tick_params(labelsize="x-small")
         handles, labels = axis.get_legend_handles_labels()
         new = {label: handle for handle, label in zip(handles, labels, strict=True) if label not in told}
         if len(new) > _FEW_LABELS:
             low, high = axis.get_ylim()
             axis.set_ylim(low, high + _FOR_LABELS * (high - low))
-            axis.legend(new.values(), new.keys(), loc="upper center", ncols=2, frameon=False, fontsize=6)
+            axis.legend(new.values(), new.keys(), loc="upper center", ncols=2, frameon=False, fontsize="xx-small")
         elif len(there[0].dims) == 1 or new:
-            axis.legend(new.values(), new.keys(), frameon=False, fontsize=6)
+            axis.legend(new.values(), new.keys(), frameon=False, fontsize="xx-small")
         told |= {*labels} - {"truth"} if len(there[0].dims) > 1 else set()
 
 

@@ -9,15 +9,16 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import xarray
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from labnis.accuracy import Budget, Source
-from labnis.errors import LabnisWarning
+from labnis.errors import LabnisWarning, RequestError
 from labnis.experiment.events import Event, RowRecorded
 from labnis.experiment.run import Run
 from labnis.fit import FitContext, fit_reflection
 from labnis.fit.analyses import CurrentVoltage, EmittedPower, Reflection
-from labnis.ui.figures import annotate, draw_data, predictions
+from labnis.ui.figures import annotate, draw_data, draw_runs, predictions
 from labnis.ui.live_plot import LivePlot
 from procedures import EmittedPowerVsBias, IsothermSweep, IVSweep, ReflectionVsBias
 from sim_instruments import SHIPPED_TRUTH, load_truth
@@ -52,9 +53,60 @@ def test_a_curve_shows_data_model_and_residuals_in_units_of_their_scatter(sweep:
     np.testing.assert_allclose(y, run.data["current"] * 1e9)
     _, model = curve_of(run, "fit")
     np.testing.assert_allclose(np.sort(model), np.sort(predictions(run)["current"]) * 1e9, rtol=1e-9)
-    residuals = run.plot().axes[1].lines[0].get_ydata()
+    residuals = axis_of(run.plot(), "residual / σ").lines[0].get_ydata()
     assert 0.5 < np.std(residuals) < 2
-    assert run.plot().axes[1].get_ylabel() == "residual / σ"
+
+
+def axis_of(figure: Figure, label: str) -> Axes:
+    (axis,) = [axis for axis in figure.axes if axis.get_ylabel() == label]
+    return axis
+
+
+def test_what_is_below_the_gap_is_seen_on_a_logarithmic_scale(sweep: Run) -> None:
+    for label, column, scale in (("|Current| (nA)", "current", 1e9), ("|Conductance| (µS)", "conductance", 1e6)):
+        axis = axis_of(sweep.plot(), label)
+        assert axis.get_yscale() == "log"
+        measured, fit = axis.lines
+        np.testing.assert_allclose(measured.get_ydata(), np.abs(sweep.data[column]) * scale)
+        np.testing.assert_allclose(np.sort(fit.get_ydata()), np.sort(np.abs(predictions(sweep)[column])) * scale)
+
+
+def test_a_figure_says_of_what_it_is(sweep: Run) -> None:
+    (part,) = sweep.plot().subfigs
+    head = part.get_suptitle()
+    assert all(word in head for word in (sweep.run_id, "IVSweep", "nis_device", "dry-run", "SIMULATED"))
+    assert f"{sweep.metadata['start']:%Y-%m-%d %H:%M}" in head
+
+
+def test_a_style_of_a_lab_goes_on_top(sweep: Run, tmp_path: Path) -> None:
+    own = tmp_path / "lab.mplstyle"
+    own.write_text("axes.facecolor: 123456\n", encoding="utf-8")
+    draw_runs([sweep.path], tmp_path / "f.svg", own)
+    assert "#123456" in (tmp_path / "f.svg").read_text(encoding="utf-8")
+    draw_runs([sweep.path], tmp_path / "g.svg")
+    assert "#123456" not in (tmp_path / "g.svg").read_text(encoding="utf-8")
+    with pytest.raises(RequestError, match="none.mplstyle: cannot be read: No such file"):
+        draw_runs([sweep.path], tmp_path / "h.svg", tmp_path / "none.mplstyle")
+
+
+@pytest.mark.parametrize(("procedure", "column"), [(ReflectionVsBias, "s11"), (EmittedPowerVsBias, "spectrum")])
+def test_traces_are_drawn_with_their_fit(procedure: Any, column: str, tmp_path: Path) -> None:
+    write_station(tmp_path)
+    with dry_session(tmp_path, Watcher()) as session:
+        session.run(IVSweep(points=31))
+        run = session.run(ReflectionVsBias(points=7, frequencies=61))
+        if procedure is EmittedPowerVsBias:
+            run = session.run(procedure(points=7, frequencies=61))
+    drawn = next(axis for axis in run.plot().axes if len(axis.lines) == 6)
+    data, model = run.data[column].values, predictions(run)[column]
+    for line, values in zip(drawn.lines[:2], (data[0], model[0]), strict=True):
+        if column == "s11":
+            found = line.get_xdata() + 1j * line.get_ydata()
+            np.testing.assert_allclose(found, values / model[0], rtol=1e-9)
+        else:
+            np.testing.assert_allclose(line.get_ydata() / line.get_ydata().max(), values / values.max(), rtol=1e-9)
+    bars = [axis for axis in run.plot().axes if axis.get_ylabel() == "residual / scatter" and not axis.lines]
+    assert len(bars) == 1, "all residuals, with their scale"
 
 
 def test_doubts_and_both_parts_of_sigma_stand_in_the_figure(sweep: Run) -> None:
@@ -134,7 +186,7 @@ def test_residuals_are_in_units_of_the_sigma_of_each_reading() -> None:
     fit = analysis.fit(data, FitContext({"series_resistance": measuring.SERIES_RESISTANCE}), {})
     figure: Any = Figure()
     draw_data(figure, data, analysis.predict(fit, data), {}, analysis.residuals(fit, data))
-    drawn = figure.axes[1].lines[0].get_ydata()
+    drawn = axis_of(figure, "residual / σ").lines[0].get_ydata()
     assert np.sqrt(np.mean(drawn**2)) == pytest.approx(1, abs=0.1)
     assert np.abs(drawn).max() < 5
 
@@ -247,7 +299,8 @@ def test_a_window_follows_the_run(tmp_path: Path) -> None:
     with dry_session(tmp_path, plot) as session:
         session.run(IVSweep(points=14), until=["gap=1e-7%"])  # with a goal every row of a dry run is fitted
     assert plot.figure is not None
-    assert [axis.get_ylabel() for axis in plot.figure.axes[:2]] == ["Current (nA)", "residual / scatter"]
+    labels = [axis.get_ylabel() for axis in plot.figure.axes]
+    assert labels[0] == "Current (nA)" and "residual / scatter" in labels
     assert [axis.get_ylabel()[:20] for axis in plot.figure.axes[-2:]] == ["electron temperature", "cooling power (fW)"]
 
 

@@ -85,7 +85,7 @@ def test_a_style_of_a_lab_goes_on_top(sweep: Run, tmp_path: Path) -> None:
     assert "#123456" in (tmp_path / "f.svg").read_text(encoding="utf-8")
     draw_runs([sweep.path], tmp_path / "g.svg")
     assert "#123456" not in (tmp_path / "g.svg").read_text(encoding="utf-8")
-    with pytest.raises(RequestError, match="none.mplstyle: cannot be read: No such file"):
+    with pytest.raises(RequestError, match=r"none.mplstyle: cannot be read: No such file"):
         draw_runs([sweep.path], tmp_path / "h.svg", tmp_path / "none.mplstyle")
 
 

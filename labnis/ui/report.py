@@ -1,0 +1,157 @@
+"""Report of runs: one page without anything from elsewhere, for a colleague."""
+
+import base64
+import io
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from labnis import __version__
+from labnis.errors import RequestError
+from labnis.experiment.run import Run, device_of
+from labnis.fit import Estimate, number_text
+from labnis.storage import Event, read_events
+from labnis.ui.budget_rows import budgeted
+from labnis.ui.figures import figure_of
+from labnis.ui.output import listed
+
+__all__ = ["browser", "report_page", "write_pdf"]
+
+# Programs that print a page into a PDF without a screen.
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+# Seconds that one may take.
+_PATIENCE = 120
+
+
+def report_page(runs: Sequence[Run], title: str, doubts: Mapping[str, Sequence[str]], units: Mapping[str, str]) -> str:
+    """The report as HTML: nothing in it is loaded from elsewhere, and nothing of the runs is taken for markup.
+
+    Parameters
+    ----------
+    runs
+        In their order on the page.
+    title
+        Its heading.
+    doubts
+        Run id → what the ledger says against its fits.
+    units
+        Parameter of the wiring → unit.
+
+    """
+    templates = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    return templates.get_template("report.html").render(
+        title=title,
+        written=f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",
+        version=__version__,
+        runs=[_of_run(run, doubts.get(run.run_id, ()), units) for run in runs],
+    )
+
+
+def _of_run(run: Run, doubts: Sequence[str], units: Mapping[str, str]) -> dict[str, Any]:
+    known, budgets = run.metadata, budgeted(run)
+    fits = [
+        {
+            "model": f"{name}, {fit.model}",
+            "warnings": fit.warnings,
+            "notes": fit.notes,
+            "assumed": [*fit.assumed.items()],
+            "budget": budgets.get(name),
+        }
+        for name, fit in run.fits.items()
+    ]
+    dirty = ", with changes that were not committed" if known.get("git_dirty") else ""
+    return {
+        "id": run.run_id,
+        "procedure": run.procedure,
+        "simulated": known["simulated"],
+        "device": device_of(known),
+        "cooldown": known["cooldown"],
+        "start": f"{known['start']:%Y-%m-%d %H:%M}",
+        "duration": number_text(known["duration"], "s") if known.get("duration") else "",
+        "rows": run.rows,
+        "status": run.status,
+        "reason": known.get("reason", ""),
+        "note": known.get("note", ""),
+        "tags": " ".join(known.get("tags", ())),
+        "doubts": list(doubts),
+        "problems": [f"{name}: {text}" for name, text in run.problems.items()],
+        "results": [_row(name, one, name in run.doubtful) for name, one in run.results.items()],
+        "figure": _figure(run),
+        "fits": fits,
+        "events": [_event(one) for one in read_events(run.path) if one.kind != "estimate"],
+        "settings": [
+            ("parameters", listed(known["parameters"])),
+            ("wiring", listed(known["wiring"], units)),
+            *((name, " ".join(map(str, facts.values()))) for name, facts in known["instruments"].items()),
+        ],
+        "station": known.get("station_text", ""),
+        "code": f"labnis {known.get('packages', {}).get('labnis', '')} ({known['git_commit']}{dirty})",
+        "python": known["python"],
+        "commands": [*_commands(run)],
+    }
+
+
+def _row(name: str, one: Estimate, doubtful: bool) -> dict[str, Any]:
+    stated = one.limit is None and one.systematic is not None
+    parts = (one.statistical, one.systematic or 0.0) if stated else ()
+    noise, systematic = [number_text(part, one.unit) for part in parts] or ("", "")
+    words = name.replace("_", " ") + " ?" * doubtful
+    return {"name": words, "value": str(one), "noise": noise, "systematic": systematic, "doubtful": doubtful}
+
+
+def _figure(run: Run) -> str:
+    """SVG in base64; empty for a run without rows."""
+    if not run.rows:
+        return ""
+    file = io.BytesIO()
+    figure_of([run.path]).savefig(file, format="svg")
+    return base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def _event(one: Event) -> str:
+    times = f" ({one.count} times)" if one.count > 1 else ""
+    return f"{one.time.astimezone():%Y-%m-%d %H:%M:%S}, {one.kind}: {one.message}{times}"
+
+
+def _commands(run: Run) -> Iterator[str]:
+    """Commands that fit the run again, and that measure the same again."""
+    known = run.metadata
+    yield shlex.join(["labnis", "refit", run.path.name])
+    if known["procedure_class"].startswith("procedures.") and known["parameters"]:
+        own = ["--dry-run", "--seed", str(known["seed"])] if known["simulated"] else []
+        sets = [f"--set={name}={value}" for name, value in known["parameters"].items() if value not in ("", [])]
+        yield shlex.join(["labnis", "run", known["procedure"], *own, *sets])
+
+
+def browser() -> str:
+    """Path of a browser that prints without a screen; empty without one."""
+    return next((path for name in _BROWSERS if (path := shutil.which(name))), "")
+
+
+def write_pdf(page: str, file: Path, program: str) -> None:
+    """Print a `page` into a PDF `file` by the browser `program`; RequestError if it does not."""
+    with TemporaryDirectory(prefix="labnis-report-") as folder:
+        source, made = Path(folder) / "report.html", Path(folder) / "report.pdf"
+        source.write_text(page, encoding="utf-8")
+        command = [program, "--headless", "--disable-gpu", "--no-sandbox", f"--user-data-dir={folder}/profile"]
+        command += ["--no-pdf-header-footer", f"--print-to-pdf={made}", source.as_uri()]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE, check=False)  # noqa: S603
+        except subprocess.TimeoutExpired as error:
+            raise RequestError(f"--out {file}: {program} has printed nothing in {_PATIENCE} s; write .html") from error
+        if done.returncode or not made.is_file():
+            said = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+            raise RequestError(f"--out {file}: {program} prints no PDF: {said[0]}; write .html")
+        shutil.move(made, file)

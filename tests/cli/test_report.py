@@ -1,0 +1,110 @@
+"""Reports: one file with all that a colleague needs, and nothing from elsewhere."""
+
+import html
+import json
+import re
+import shlex
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import labnis as package
+from labnis.cli import reporting
+from labnis.ui.report import browser
+from tests.run.bench import BUDGETED_TEXT, Commands, write_station
+
+NOTE = "cooled <script>alert(1)</script> & warmed"
+
+
+@pytest.fixture
+def run(labnis: Commands, tmp_path: Path) -> Path:
+    """A run with a budget, and with a note that is no markup."""
+    write_station(tmp_path, BUDGETED_TEXT)
+    words = ["run", "IVSweep", "--dry-run", "--json", "--seed", "3", "--set", "points=61", "--note", NOTE]
+    answer = labnis(shlex.join(words))
+    assert answer.code == 0, answer.err
+    return Path(json.loads(answer.out)["runs"][0])
+
+
+class Page(HTMLParser):
+    """What a page loads, and its visible text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.loaded: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.append(tag)
+        self.loaded += [value for name, value in attrs if name in ("src", "href") and not value.startswith("#")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_a_report_has_all_and_loads_nothing(labnis: Commands, run: Path, tmp_path: Path) -> None:
+    answer = labnis(f"report {run} --out r.html --title 'For <you>'")
+    assert answer.code == 0, answer.err
+    page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
+    stored = package.open_run(run)
+    for name, estimate in stored.results.items():
+        assert name.replace("_", " ") in page.text and str(estimate) in page.text
+    fit = stored.fits["current_voltage"]
+    words = " ".join(page.text.split())
+    for text in (NOTE, "For <you>", "SIMULATED", "series resistance", *fit.notes, *fit.assumed.values(), stored.run_id):
+        assert text in words, text
+    assert stored.metadata["git_commit"] in words
+    assert "script" not in page.tags
+    (figure,) = page.loaded
+    assert figure.startswith("data:image/svg+xml;base64,")
+
+
+def test_the_commands_of_a_report_repeat_the_run(labnis: Commands, run: Path, tmp_path: Path) -> None:
+    assert labnis(f"report {run} --out r.html").code == 0
+    block = re.findall(r"<pre>(.*?)</pre>", (tmp_path / "r.html").read_text(encoding="utf-8"), flags=re.S)[-1]
+    refit, again = html.unescape(block).strip().splitlines()
+    assert refit == f"labnis refit {run.name}"
+    answer = labnis(f"{again.removeprefix('labnis ')} --json")
+    assert answer.code == 0, answer.err
+    first = package.open_run(run).results
+    for name, one in json.loads(answer.out)["results"].items():
+        assert one["value"] == first[name].value, name
+
+
+def test_a_cooldown_is_reported_with_what_was_revoked(labnis: Commands, run: Path, tmp_path: Path) -> None:
+    assert labnis("run IVSweep --dry-run --seed 4 --set points=41").code == 0
+    (number,) = [one["number"] for one in json.loads(labnis("ledger history gap --simulated --json").out)][:1]
+    assert labnis(f"ledger revoke {number} --why 'the <b>cable</b>'").code == 0
+    answer = labnis("report dry-run --out r.html")
+    assert answer.code == 0 and "2 runs" in answer.out
+    page = Page((tmp_path / "r.html").read_text(encoding="utf-8"))
+    assert "All results" in page.text and "b" not in page.tags
+    assert "In doubt: current_voltage: it was revoked: the <b>cable</b>" in page.text
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--out r.docx", "the name must end with .html or .pdf"),
+        ("--out there.html", "there.html exists; give another name"),
+        ("--out none/r.html", "cannot be written: No such file or directory"),
+        ("--out r.pdf", "a PDF needs Chromium or Chrome, and there is none here; write .html"),
+    ],
+)
+def test_what_cannot_be_written(
+    words: str, told: str, labnis: Commands, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporting, "browser", str)
+    (tmp_path / "there.html").touch()
+    answer = labnis(f"report {run} {words}")
+    assert answer.code == 2 and told in answer.err
+
+
+@pytest.mark.skipif(not browser(), reason="no Chromium or Chrome, which prints the PDF")
+def test_a_pdf(labnis: Commands, run: Path, tmp_path: Path) -> None:
+    assert labnis(f"report {run} --out r.pdf").code == 0
+    assert (tmp_path / "r.pdf").read_bytes().startswith(b"%PDF-")

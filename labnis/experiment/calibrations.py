@@ -26,10 +26,12 @@ from labnis.ledger import (
     keep_pending,
     later_doubts,
     normalized,
+    of_fit,
 )
 from labnis.storage import RunFileError, find_run, newest_versions, open_run, read_fits, read_metadata
 
 __all__ = [
+    "IS_IT_THE_SAME",
     "Logbook",
     "Prior",
     "checked_priors",
@@ -43,6 +45,9 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
+
+IS_IT_THE_SAME = "is it the same device? If it has changed, revoke that one"
+"""End of a warning that another run contradicts what no cooldown changes of a device."""
 
 # E_n beyond which a property of a device is taken for that of another one: 6σ.
 _OTHER_DEVICE = 3.0
@@ -160,7 +165,7 @@ def chosen_priors(
             if metadata["cooldown"] != cooldown:
                 told.append(f"it was measured in another cooldown, {metadata['cooldown']}")
             if ledger is not None:
-                entries = [e for e in ledger.calibrations(run_id=stored.run_id) if e.name_in_file == names[name]]
+                entries = of_fit(ledger.calibrations(run_id=stored.run_id), names[name])
                 told += [*later_doubts(entries, fit.warnings), *_expiry(entries, ledger.valid_for)]
             known_fit = replace(fit, warnings=tuple(told))
             found[name] = Prior(known_fit, path, stored.run_id, names[name], True, metadata["simulated"])
@@ -304,7 +309,7 @@ class Logbook:
                 continue
             entries = self._entries(analysis, fits[analysis.name], _of_run(path, metadata))
             apart = [self._apart(entry, _OTHER_DEVICE) for entry in entries if entry.quantity in of_device]
-            told = tuple(f"{one}: is it the same device? If it has changed, revoke that one" for one in apart if one)
+            told = tuple(f"{one}: {IS_IT_THE_SAME}" for one in apart if one)
             found[analysis.name] = replace(fits[analysis.name], warnings=(*fits[analysis.name].warnings, *told))
         return found
 

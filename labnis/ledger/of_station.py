@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from labnis.ledger._doubts import later_doubts
+from labnis.ledger._doubts import later_doubts, of_fit
 from labnis.ledger._ledger import Ledger, open_ledger
 from labnis.ledger._pending import enter_pending
 from labnis.ledger.errors import LedgerError, LedgerUnavailableError
@@ -72,7 +72,7 @@ def doubts_of_run(station: Path, data: Path | None, run: Path, fits: Mapping[str
     except LedgerError as error:
         return [f"whether a fit was revoked since is not known: {error}"]
     names = newest_versions(read_fits(run))
-    own = {name: [entry for entry in entries if entry.name_in_file == names.get(name, name)] for name in fits}
+    own = {name: of_fit(entries, names.get(name, name)) for name in fits}
     return [f"{name}: {text}" for name, warnings in fits.items() for text in later_doubts(own[name], warnings)]
 
 

@@ -21,7 +21,7 @@ from labnis.experiment.known_doubts import known_doubts
 from labnis.experiment.known_values import known_from_texts
 from labnis.experiment.refitting import Asked, Refitted, commit, kept_priors, local_processes, refit_all
 from labnis.experiment.restated import restated, restated_from_texts
-from labnis.experiment.run import device_of
+from labnis.experiment.run import device_of, of_device
 from labnis.experiment.run_plan import code_version
 from labnis.fit import FitContext
 from labnis.ledger import Ledger, LedgerError, new_batch
@@ -162,7 +162,7 @@ def _found(
     summaries = {run.path.resolve(): run for run in listed}
     paths: dict[Path, None] = {}
     for name in runs:
-        of_cooldown = _of_device([path for path, run in summaries.items() if run.cooldown == name], name, device)
+        of_cooldown = of_device([path for path, run in summaries.items() if run.cooldown == name], name, device)
         paths |= dict.fromkeys(path.resolve() for path in of_cooldown or [_of_run(folder, name, listed)])
     if since is not None:
         begun = {path: summaries[path].start for path in paths if path in summaries}
@@ -193,20 +193,6 @@ def _of_run(folder: Path, name: str, listed: Sequence[RunSummary]) -> Path:
     except RunNotFoundError as error:
         cooldowns = ", ".join(sorted({run.cooldown for run in listed if run.cooldown})) or "none"
         raise RequestError(f"{error}; nor has a run this cooldown; there are {cooldowns}") from error
-
-
-def _of_device(paths: Sequence[Path], cooldown: str, device: str) -> list[Path]:
-    """Of the runs of a cooldown those of the station's `device`, where several devices have one of that name."""
-    devices = {path: device_of(read_metadata(path)) for path in paths}
-    if len({*devices.values()}) < 2:
-        return list(paths)
-    own = [path for path, name in devices.items() if name == device]
-    if not own:
-        raise RequestError(
-            f"the devices {', '.join(sorted({*devices.values()}))} have a cooldown {cooldown!r}, and {device!r} of the "
-            "station file has not: name runs, or the station file of one"
-        )
-    return own
 
 
 @contextmanager

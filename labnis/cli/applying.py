@@ -19,7 +19,7 @@ from labnis.experiment.applying import ANALYSES, Calibration, drift_rate
 from labnis.experiment.calibrations import run_of
 from labnis.experiment.run import device_of, stored_run
 from labnis.fit import Estimate, number_text
-from labnis.ledger import Validity, valid_at, validities
+from labnis.ledger import Ledger, Validity, valid_at, validities
 from labnis.ledger.of_station import doubts_of_run, ledger_of
 from labnis.station import StationConfig, load_station
 from labnis.storage import find_run, read_metadata
@@ -74,6 +74,7 @@ def apply(
         doubts = doubts_of_run(station, data, path, own)
     else:
         calibration = _valid(config, data, metadata or {}, _QUANTITIES[what])
+        doubts = _of_its_own(ledger_of(config, data), metadata or {}, _QUANTITIES[what], calibration)
     asked = {"measured": "start", "wiring": "wiring", "instruments": "instruments"}
     known = {} if metadata is None else {name: metadata[key] for name, key in asked.items()}
     told: list[str] = []
@@ -131,6 +132,17 @@ def _otherwise(chosen: Mapping[str, Any], metadata: Mapping[str, Any]) -> list[s
         for what, (own, its) in pairs.items()
         if own != its
     ]
+
+
+def _of_its_own(ledger: Ledger, metadata: Mapping[str, Any], quantity: str, applied: Calibration) -> list[str]:
+    """Why the own calibration of a run does not count, where another one is applied to it."""
+    entries = ledger.calibrations(run_id=metadata["run_id"], quantity=quantity)
+    if not entries or applied.run.run_id == metadata["run_id"]:
+        return []
+    newest = entries[-1]
+    why = f"was revoked: {newest.reason}" if newest.revoked is not None else f"is in doubt: {newest.warnings}"
+    counts = newest.revoked is None and not newest.warnings
+    return [] if counts else [f"the run's own {quantity} ({newest.number}) {why}; its data may be as doubtful"]
 
 
 def _valid(config: StationConfig, data: Path | None, metadata: Mapping[str, Any], quantity: str) -> Calibration:

@@ -88,7 +88,7 @@ def _show_batch(batch: list[Calibration]) -> None:
     stated = any(c.systematic is not None for c in batch)
     table = Table("quantity", encodable("value ± σ"), *(("noise", "systematic") if stated else ()), "run", "model")
     for c in batch:
-        name = c.quantity.replace("_", " ") + (" ?" if c.warnings else "")
+        name = c.quantity.replace("_", " ") + (" (revoked)" if c.revoked is not None else " ?" if c.warnings else "")
         found = shown_estimate(c)
         known = (math.nan, math.nan) if found.systematic is None else (found.statistical, found.systematic)
         parts = ["" if math.isnan(part) else number_text(part, c.unit) for part in known] if stated else []
@@ -96,3 +96,5 @@ def _show_batch(batch: list[Calibration]) -> None:
     print_table(table)
     for text in dict.fromkeys(c.warnings for c in batch if c.warnings):
         say(f"in doubt (?): {text}")
+    for reason in dict.fromkeys(c.reason for c in batch if c.revoked is not None):
+        say(f"revoked: {reason}")

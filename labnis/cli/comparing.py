@@ -1,6 +1,6 @@
 """The command that compares runs: what was set otherwise, and how far their results are apart."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -12,7 +12,7 @@ from uncertainties import UFloat  # type: ignore[import-untyped]
 from labnis.cli.ledger import shown_error
 from labnis.cli.options import STATION, DataOption, JsonOption, StationOption, StyleOption, check_figure, path_of
 from labnis.errors import RequestError
-from labnis.experiment.run import Run, stored_run
+from labnis.experiment.run import Run, device_of, stored_run
 from labnis.fit import Estimate
 from labnis.ledger import normalized
 from labnis.ledger.of_station import doubts_of_run
@@ -60,7 +60,8 @@ def compare(
         raise RequestError("name at least two runs to compare")
     if figure is not None:
         _draw(found, figure, style)
-    notes = [*_notes(found), *(text for run in found for text in _doubts(run, station, data))]
+    doubts = {run.run_id: _doubts(run, station, data) for run in found}
+    notes = [*_notes(found), *(f"{run}: {text}" for run, texts in doubts.items() for text in texts)]
     settings, apart = _differing(found), [one for pair in combinations(found, 2) for one in _differences(*pair)]
     if as_json:
         by_run = {
@@ -73,7 +74,7 @@ def compare(
         table.add_row(*cells([name, *("" if value is None else value for value in values)]))
     if settings:
         print_table(table)
-    _print_results(found, apart)
+    _print_results(found, apart, {run for run, texts in doubts.items() if texts})
     for note in notes:
         say(note)
 
@@ -81,7 +82,7 @@ def compare(
 def _doubts(run: Run, station: Path, data: Path | None) -> list[str]:
     """What the ledger says against the fits of a run since it was measured."""
     known = {name: fit.warnings for name, fit in run.fits.items()}
-    return [f"{run.run_id}: {text}" for text in doubts_of_run(station, data, run.path, known)]
+    return doubts_of_run(station, data, run.path, known)
 
 
 def _draw(runs: Sequence[Run], figure: Path, style: Path | None) -> None:
@@ -94,12 +95,15 @@ def _draw(runs: Sequence[Run], figure: Path, style: Path | None) -> None:
         raise RequestError(f"--figure {figure}: cannot be written: {error.strerror or error}") from error
 
 
-def _print_results(found: Sequence[Run], apart: Sequence[_Difference]) -> None:
+def _print_results(found: Sequence[Run], apart: Sequence[_Difference], doubted: Container[str]) -> None:
     names = list(dict.fromkeys(name for run in found for name in run.results))
     table = Table("result", *(run.run_id for run in found))
     for name in names:
         shown = [
-            f"{run.results[name]}{' ?' if name in run.doubtful else ''}" if name in run.results else "" for run in found
+            f"{run.results[name]}{' ?' * (name in run.doubtful or run.run_id in doubted)}"
+            if name in run.results
+            else ""
+            for run in found
         ]
         table.add_row(*cells([name, *map(encodable, shown)]))
     print_table(table)
@@ -128,7 +132,7 @@ def _settings(metadata: Mapping[str, Any]) -> dict[str, Any]:
     used = metadata["context"].get("instruments")
     if not isinstance(used, list):
         used = [*instruments]
-    found = {name: metadata.get(name) for name in _SETTINGS}
+    found = {"device": device_of(metadata)} | {name: metadata.get(name) for name in _SETTINGS}
     return found | {"instruments": {name: facts for name, facts in instruments.items() if name in used}}
 
 

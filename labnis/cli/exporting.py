@@ -11,7 +11,8 @@ from labnis.errors import RequestError
 from labnis.exchange.crates import write_crate
 from labnis.exchange.exporting import FORMATS
 from labnis.exchange.exporting import export as written_as
-from labnis.ledger.of_station import ledger_of
+from labnis.experiment.run import device_of, of_device, stored_run
+from labnis.ledger.of_station import doubts_by_fit, ledger_of
 from labnis.station import load_station
 from labnis.storage import find_run, list_runs, read_metadata, unreadable_runs
 from labnis.ui.output import say
@@ -36,10 +37,14 @@ def export(
     if to == "nexus" and out.resolve().is_relative_to(folder.resolve()):
         raise RequestError(f"--out {out}: a copy of a run in the data folder {folder} would be another run of its id")
     if to != _CRATE:
-        say("\n".join(map(str, written_as(find_run(folder, run), to, out))))
+        path = find_run(folder, run)
+        doubts = doubts_by_fit(station, data, path, {name: fit.warnings for name, fit in stored_run(path).fits.items()})
+        say("\n".join(map(str, written_as(path, to, out, doubts))))
+        for text in (text for texts in doubts.values() for text in texts):
+            say(f"labnis: in doubt: {text}", err=True)
         return
     listed = list_runs(folder)
-    runs = [one.path for one in listed if one.cooldown == run]
+    runs = of_device([one.path for one in listed if one.cooldown == run], run, config.device.name)
     if not runs:
         raise RequestError(f"no run of a cooldown {run!r} in {folder}")
     if damaged := unreadable_runs(listed, folder, run):
@@ -47,8 +52,9 @@ def export(
         raise RequestError(
             f"the folder would lack files that cannot be read: {what}. Repair (`labnis recover`) or move them."
         )
-    found = ledger_of(config, data).calibrations(cooldown=run)
-    copied = {read_metadata(path)["run_id"] for path in runs}
+    known = [read_metadata(path) for path in runs]
+    devices, copied = {device_of(one) for one in known}, {one["run_id"] for one in known}
+    found = [one for one in ledger_of(config, data).calibrations(cooldown=run) if one.device in devices]
     if absent := sorted({one.run_id for one in found} - copied):
         say(
             f"labnis: of {len(absent)} runs the ledger has calibrations, and {folder} no file: {', '.join(absent)}",

@@ -14,6 +14,7 @@ from rich.table import Table
 from labnis.cli.calibrations import record_of, shown_estimate
 from labnis.cli.options import STATION, DataOption, JsonOption, SimulatedOption, StationOption, moment
 from labnis.errors import RequestError
+from labnis.fit import number_text
 from labnis.ledger import Calibration, Ledger, Validity, dependants, grounds, valid_at, validities
 from labnis.ledger.of_station import ledger_of
 from labnis.station import StationConfig, load_station
@@ -106,7 +107,7 @@ def at(
     if not found:
         say(f"nothing was valid at {minute(asked)}", err=True)
         return
-    _print(found, "number", "quantity", "value ± σ", "measured", "run", "until")
+    _print(found, "number", "quantity", "value ± σ", "noise", "systematic", "measured", "run", "until")
 
 
 @ledger.command("uses")
@@ -210,6 +211,18 @@ def shown_error(error: float) -> str:
     return "" if math.isnan(error) else f"{error:.2g}{' !' if error > 1 else ''}"
 
 
+def _mark(c: Calibration) -> str:
+    return " (revoked)" if c.revoked is not None else " ?" if c.warnings else ""
+
+
+def _part(c: Calibration, *, systematic: bool) -> str:
+    """One of the two parts of σ; empty where it is not stated, or of a limit."""
+    if c.systematic is None or c.sigma is None:
+        return ""
+    estimate = shown_estimate(c)
+    return number_text(c.systematic if systematic else estimate.statistical, c.unit)
+
+
 def _until(one: Validity) -> str:
     if one.until is None:
         return "now"
@@ -220,7 +233,9 @@ def _until(one: Validity) -> str:
 
 _CELLS: dict[str, Callable[[Validity], object]] = {
     "number": lambda one: one.calibration.number,
-    "quantity": lambda one: f"{one.calibration.quantity}{' (revoked)' if one.calibration.revoked is not None else ''}",
+    "quantity": lambda one: one.calibration.quantity + _mark(one.calibration),
+    "noise": lambda one: _part(one.calibration, systematic=False),
+    "systematic": lambda one: _part(one.calibration, systematic=True),
     "measured": lambda one: minute(one.calibration.measured),
     "value ± σ": lambda one: shown_estimate(one.calibration),
     "E_n": lambda one: shown_error(one.error),

@@ -199,6 +199,12 @@ def _measure(
         asks = not (options.dry_run or options.yes)
         if asks or not options.quiet:
             say(preflight_text(plans, config, roles, simulated=simulated), err=True)
+            if (own := session.station.config.device.name) != config.device.name:
+                say(
+                    f"--twin is another device, {own!r}, in the cooldown {session.cooldown}: its results are apart "
+                    f"from those of {config.device.name!r}",
+                    err=True,
+                )
             for name in session.station.stand_ins:
                 say(f"{name} is simulated by a stand-in for its role: no panel exists for its model", err=True)
         if asks:

@@ -54,7 +54,12 @@ def path_of(text: str | Path) -> Path:
 StationOption = Annotated[Path, typer.Option("--station", parser=path_of, metavar="FILE", help="Station file.")]
 DataOption = Annotated[
     Path | None,
-    typer.Option("--data", parser=path_of, metavar="FOLDER", help="Folder for runs, instead of the station file's."),
+    typer.Option(
+        "--data",
+        parser=path_of,
+        metavar="FOLDER",
+        help="Folder for runs and their ledger, instead of the station file's.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")]
 SimulatedOption = Annotated[bool, typer.Option("--simulated", help="Those of simulated runs, in place of real ones.")]

@@ -15,12 +15,13 @@ from rich.table import Table
 
 from labnis.cli.options import STATION, DataOption, FixOption, JsonOption, PriorOption, StationOption, moment
 from labnis.errors import DataQualityError, LabnisError, RequestError
-from labnis.experiment.analysis import adjustable, analyses_of_run
-from labnis.experiment.calibrations import Logbook
+from labnis.experiment.analysis import adjustable, analyses_of_run, declared_needs
+from labnis.experiment.calibrations import Logbook, Prior, checked_priors, chosen_priors, records_of
+from labnis.experiment.known_doubts import known_doubts
 from labnis.experiment.known_values import known_from_texts
 from labnis.experiment.refitting import Asked, Refitted, commit, kept_priors, local_processes, refit_all
 from labnis.experiment.restated import restated, restated_from_texts
-from labnis.experiment.run import device_of
+from labnis.experiment.run import device_of, of_device
 from labnis.experiment.run_plan import code_version
 from labnis.fit import FitContext
 from labnis.ledger import Ledger, LedgerError, new_batch
@@ -68,6 +69,12 @@ def refit(  # noqa: PLR0913, PLR0917  # options
     since: Annotated[
         str | None, typer.Option("--since", metavar="DATE", help="Only runs that began then or later.")
     ] = None,
+    chosen: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from", metavar="RUN", help="Run whose fits are the priors, in place of those used; may be given again."
+        ),
+    ] = None,
     commits: Annotated[
         bool, typer.Option("--commit", help="Keep the new fits beside the others, and enter them in the ledger.")
     ] = False,
@@ -80,7 +87,8 @@ def refit(  # noqa: PLR0913, PLR0917  # options
     """Fit runs again, and print what moved by how many σ.
 
     Nothing is written without --commit. A run that used the fit of another one among them gets its new fit as a prior.
-    Without --fix, --prior and --set all is as it was for each run.
+    Without --fix, --prior, --set and --from all is as it was for each run, and so are doubts that another fit of its
+    data cannot clear: that it was revoked, needs what was revoked, or seems to be of another device.
     """
     config = load_station(station)
     folder = data or config.data
@@ -107,7 +115,11 @@ def refit(  # noqa: PLR0913, PLR0917  # options
         version, known.fixed if fix else None, known.given if prior else None, analysis, config.path, not commits,
         stated,
     )  # fmt: skip
-    kept = _Kept(folder, ledger_of(config, data), version, new_batch()) if commits else None
+    ledger = ledger_of(config, data)
+    priors = {path: _chosen(path, [find_run(folder, text) for text in chosen or ()], ledger) for path in paths}
+    ids = {read_metadata(path)["run_id"] for path in paths}
+    doubts = {path: known_doubts(path, ledger, priors[path], ids) for path in paths}
+    kept = _Kept(folder, ledger, version, new_batch(), priors) if commits else None
     with (
         ExitStack() as executors,
         Progress(console=console_of(sys.stderr), disable=len(paths) == 1) as progress,
@@ -129,7 +141,8 @@ def refit(  # noqa: PLR0913, PLR0917  # options
         def executor() -> Executor:
             return executors.enter_context(_executor(len(paths), cluster))
 
-        found = refit_all(paths, asked, executor(), told, executor)
+        fits = {path: {name: one.fit for name, one in of.items() if one.fit is not None} for path, of in priors.items()}
+        found = refit_all(paths, asked, executor(), told, executor, chosen=fits, doubts=doubts)
     for sentence in kept_priors(paths, folder):
         say(f"labnis: {sentence}", err=True)
     if as_json:
@@ -149,7 +162,7 @@ def _found(
     summaries = {run.path.resolve(): run for run in listed}
     paths: dict[Path, None] = {}
     for name in runs:
-        of_cooldown = _of_device([path for path, run in summaries.items() if run.cooldown == name], name, device)
+        of_cooldown = of_device([path for path, run in summaries.items() if run.cooldown == name], name, device)
         paths |= dict.fromkeys(path.resolve() for path in of_cooldown or [_of_run(folder, name, listed)])
     if since is not None:
         begun = {path: summaries[path].start for path in paths if path in summaries}
@@ -160,26 +173,26 @@ def _found(
     return list(paths)
 
 
+def _chosen(path: Path, runs: Sequence[Path], ledger: Ledger) -> dict[str, Prior]:
+    """Analysis → its fit in the `runs`, of those that the fits of the run at `path` need."""
+    if not runs:
+        return {}
+    metadata = read_metadata(path)
+    needs = {need for analysis in analyses_of_run(metadata) for need in declared_needs(analysis)}
+    found = chosen_priors(
+        runs, metadata["cooldown"], device=device_of(metadata), wiring=metadata["wiring"],
+        dry_run=metadata["simulated"], ledger=ledger,
+    )  # fmt: skip
+    checked = checked_priors(found, simulated=metadata["simulated"])
+    return {name: prior for name, prior in checked.items() if name in needs}
+
+
 def _of_run(folder: Path, name: str, listed: Sequence[RunSummary]) -> Path:
     try:
         return find_run(folder, name)
     except RunNotFoundError as error:
         cooldowns = ", ".join(sorted({run.cooldown for run in listed if run.cooldown})) or "none"
         raise RequestError(f"{error}; nor has a run this cooldown; there are {cooldowns}") from error
-
-
-def _of_device(paths: Sequence[Path], cooldown: str, device: str) -> list[Path]:
-    """Of the runs of a cooldown those of the station's `device`, where several devices have one of that name."""
-    devices = {path: device_of(read_metadata(path)) for path in paths}
-    if len({*devices.values()}) < 2:
-        return list(paths)
-    own = [path for path, name in devices.items() if name == device]
-    if not own:
-        raise RequestError(
-            f"the devices {', '.join(sorted({*devices.values()}))} have a cooldown {cooldown!r}, and {device!r} of the "
-            "station file has not: name runs, or the station file of one"
-        )
-    return own
 
 
 @contextmanager
@@ -212,6 +225,7 @@ class _Kept:
     ledger: Ledger
     version: str
     batch: str
+    priors: Mapping[Path, Mapping[str, Prior]]
     names: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """Run → analysis → name of its newest fit in the file, of those that were fitted again."""
 
@@ -238,7 +252,10 @@ class _Kept:
         if before and all(calibration.revoked for calibration in before):
             say(f"labnis: {one.run_id} was revoked: its new fits are in its file only", err=True)
             return
-        used = [one | {"version": self._version(one)} for one in metadata["calibrations"]]
+        own = self.priors.get(one.path, {})
+        used = [
+            used | {"version": self._version(used)} for used in metadata["calibrations"] if used["fit"] not in own
+        ] + records_of(own)
         logbook = Logbook(ledger, metadata["cooldown"], self.batch, self.data, self.version, metadata["simulated"])
         for told in logbook.enter(analyses_of_run(metadata), fits, one.path, metadata | {"calibrations": used}, names):
             say(f"labnis: {one.run_id}: {told}", err=True)

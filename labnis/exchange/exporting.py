@@ -6,8 +6,10 @@ with both parts of σ, as JSON where the format has no place of its own for them
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import xarray
@@ -21,7 +23,9 @@ from labnis.experiment.run import Run, stored_run
 __all__ = ["FORMATS", "export", "without_complex"]
 
 
-def export(path: Path | str, to: str, out: Path) -> list[Path]:
+def export(
+    path: Path | str, to: str, out: Path, doubts: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> list[Path]:
     """Write the run at `path` in the format `to` as the file, or with several files into the folder, `out`.
 
     Parameters
@@ -32,6 +36,9 @@ def export(path: Path | str, to: str, out: Path) -> list[Path]:
         One of `FORMATS`.
     out
         Does not exist yet; a database of QCoDeS may, and gets one more run.
+    doubts
+        Analysis → what is said against its fit besides its own warnings, as by the ledger; `nexus` is the run's own
+        file, and has none.
 
     Returns
     -------
@@ -51,6 +58,8 @@ def export(path: Path | str, to: str, out: Path) -> list[Path]:
     if out.exists() and to != "qcodes":
         raise RequestError(f"{out} exists; give another name")
     run = stored_run(path)
+    fits = {name: replace(fit, warnings=(*fit.warnings, *doubts.get(name, ()))) for name, fit in run.fits.items()}
+    run = replace(run, fits=fits)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         return FORMATS[to](run, out)

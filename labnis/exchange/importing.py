@@ -205,9 +205,19 @@ def import_run(  # noqa: PLR0913  # all but three are optional
         known_before = {**origin.further, **metadata.context}
         metadata = replace(metadata, instruments=origin.instruments, seed=origin.seed, context=known_before)
     fits = {name: prior.fit for name, prior in priors.items() if prior.fit is not None}
-    doubts = origin.warnings if origin is not None else {}
+    doubts = _doubts(origin, ledger)
     run = _written(Path(data), metadata, values, frequency, of.signal, context, fits, doubts)
     return replace(run, notes=tuple(told))
+
+
+def _doubts(origin: Origin | None, ledger: Ledger | None) -> dict[str, tuple[str, ...]]:
+    """Analysis → doubts about its fit, by the export and, if its run has been revoked, by the `ledger`."""
+    found = dict(origin.warnings) if origin is not None else {}
+    entries = ledger.calibrations(run_id=origin.run_id) if origin is not None and ledger is not None else []
+    for one in (entry for entry in entries if entry.revoked is not None):
+        told = f"the run that it was exported from was revoked: {one.reason}"
+        found[one.analysis] = tuple(dict.fromkeys((*found.get(one.analysis, ()), told)))
+    return found
 
 
 def _context(origin: Origin | None, device: Mapping[str, Any], series_resistance: float) -> FitContext:
@@ -337,7 +347,7 @@ def _written(
     priors: Mapping[str, FitResult],
     doubts: Mapping[str, tuple[str, ...]],
 ) -> Run:
-    """The file of the run, with its fits; one that nothing else puts in doubt has the `doubts` of the exported one."""
+    """The file of the run, with its fits, which also have the `doubts` of the exported one."""
     axes = [] if frequency is None else [Axis(FREQUENCY, "Hz", "Frequency", frequency)]
     columns = [_column(name, column, context.resonator) for name, column in values.items()]
     data.mkdir(parents=True, exist_ok=True)
@@ -349,7 +359,10 @@ def _written(
         dataset = as_dataset(values, frequency)
         analyses: Sequence[Analysis] = analyses_of_run({"analyses": metadata.analyses})
         fits, problems = analyse(analyses, dataset, context, priors)
-        fits = {name: replace(fit, warnings=fit.warnings or doubts.get(name, ())) for name, fit in fits.items()}
+        fits = {
+            name: replace(fit, warnings=tuple(dict.fromkeys((*fit.warnings, *doubts.get(name, ())))))
+            for name, fit in fits.items()
+        }
         for analysis in analyses:
             if analysis.name in fits:
                 record = record_of(analysis, fits[analysis.name], dataset, None)

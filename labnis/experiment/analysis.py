@@ -78,9 +78,9 @@ class Analysis(Protocol):
     each σ as NAME_sigma; or along `point` at each `stage`, with the coordinates fridge_temperature of `stage` and
     device_voltage of both), `sensitivity(fit, data, setpoints, context, priors)`, `budgeted(fit, data, context,
     priors)` (returns the fit with its budget of systematic uncertainty) or, in its place, `budget_by_refit = True`
-    (repeats the fit with data that err by what is stated), `truth(truth)`, `restarts` (True where a refit by the same
-    code may start at the newest fit in the file; no subclass inherits it), and `refusal(context)` (why no run on such a
-    device can be fitted, in words, which is said before it is measured; empty if it can).
+    (repeats the fit with data that err by what is stated), `truth(truth)`, `restarts(fit)` (whether a refit by the
+    same code starts at this fit, the newest in the file; no subclass inherits it), and `refusal(context)` (why no run
+    on such a device can be fitted, in words, which is said before it is measured; empty if it can).
 
     Attributes
     ----------

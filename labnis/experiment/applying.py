@@ -1,5 +1,6 @@
 """A calibration applied to another run, or to data of another program: power and photons at the device, S11 of it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import xarray
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from labnis.errors import RequestError
 from labnis.experiment.run import Run, stored_run
@@ -25,6 +26,10 @@ __all__ = ["ANALYSES", "Calibration", "drift_rate"]
 
 _TRACES = {"spectrum": "emitted_power", "s11": "reflection"}
 """Column with traces → analysis whose fit says what they are at the device."""
+Real = NDArray[np.float64]
+_POWERS = ("power", "power_statistical", "power_systematic")
+# Standard uncertainties that a power may be below zero by chance.
+_FAR_BELOW = 5.0
 ANALYSES = tuple(_TRACES.values())
 """Analyses whose fits are applied to other data.
 
@@ -109,6 +114,9 @@ class Calibration:
             The data have no such traces, or the calibration does not cover them: another frequency, wiring, instrument.
 
         """
+        own = _said_of(data)
+        measured = own.get("start") if measured is None else measured
+        wiring, instruments = wiring or own.get("wiring"), instruments or own.get("instruments")
         data = _by_frequency(self._traces(data, columns or {}))
         found = [name for name in _TRACES if name in data and "frequency" in data.coords]
         known = [name for name in found if _TRACES[name] in self.run.fits]
@@ -139,7 +147,10 @@ class Calibration:
                 if name == "spectrum"
                 else self._reflection(data)
             )
-        warnings = dict.fromkeys(text for name in known for text in self.run.fits[_TRACES[name]].warnings)
+        doubts = [text for name in known for text in self.run.fits[_TRACES[name]].warnings]
+        if "power" in parts:
+            doubts += _implausible(*(np.asarray(parts[name][1]) for name in _POWERS))
+        warnings = dict.fromkeys(doubts)
         attributes = {"calibration": self.run.run_id, "notes": "; ".join(notes), "warnings": "; ".join(warnings)}
         return xarray.Dataset(parts, {name: data.coords[name] for name in data.coords}, attributes)
 
@@ -212,6 +223,31 @@ class Calibration:
         value = s11.values / behind
         sigmas = [np.asarray(np.abs(value) * part / np.abs(behind), dtype=np.float64) for part in parts]
         return _columns("reflection", s11.dims, AtDevice(value, *sigmas), "1")
+
+
+def _said_of(data: Any) -> dict[str, Any]:
+    """What the attributes of the data of a run say of them: start, wiring and instruments; empty of other data."""
+    attributes = data.attrs if isinstance(data, xarray.Dataset) else {}
+    if "run_id" not in attributes:
+        return {}
+    said = {name: attributes[name] for name in ("wiring", "instruments") if name in attributes}
+    found: dict[str, Any] = {name: json.loads(one) if isinstance(one, str) else one for name, one in said.items()}
+    start = attributes.get("start")
+    return found | ({"start": datetime.fromisoformat(start)} if isinstance(start, str) else {})
+
+
+def _implausible(power: Real, statistical: Real, systematic: Real) -> list[str]:
+    """Doubts about powers at the device that are none, or far below zero, as of another chain than that calibrated."""
+    told = []
+    if none := int(np.isnan(power).sum()):
+        told.append(f"{none} of {power.size} spectra have bins that are no numbers, and no power")
+    below = -power / np.hypot(statistical, systematic)
+    if np.nanmax(below, initial=0.0) > _FAR_BELOW:
+        told.append(
+            f"a power at the device is {np.nanmax(below):.0f} σ below zero, which cannot be: the chain was another one "
+            "when the data were measured"
+        )
+    return told
 
 
 def _by_frequency(data: xarray.Dataset) -> xarray.Dataset:

@@ -26,10 +26,12 @@ from labnis.ledger import (
     keep_pending,
     later_doubts,
     normalized,
+    of_fit,
 )
 from labnis.storage import RunFileError, find_run, newest_versions, open_run, read_fits, read_metadata
 
 __all__ = [
+    "IS_IT_THE_SAME",
     "Logbook",
     "Prior",
     "checked_priors",
@@ -43,6 +45,9 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
+
+IS_IT_THE_SAME = "is it the same device? If it has changed, revoke that one"
+"""End of a warning that another run contradicts what no cooldown changes of a device."""
 
 # E_n beyond which a property of a device is taken for that of another one: 6σ.
 _OTHER_DEVICE = 3.0
@@ -160,7 +165,7 @@ def chosen_priors(
             if metadata["cooldown"] != cooldown:
                 told.append(f"it was measured in another cooldown, {metadata['cooldown']}")
             if ledger is not None:
-                entries = [e for e in ledger.calibrations(run_id=stored.run_id) if e.name_in_file == names[name]]
+                entries = of_fit(ledger.calibrations(run_id=stored.run_id), names[name])
                 told += [*later_doubts(entries, fit.warnings), *_expiry(entries, ledger.valid_for)]
             known_fit = replace(fit, warnings=tuple(told))
             found[name] = Prior(known_fit, path, stored.run_id, names[name], True, metadata["simulated"])
@@ -283,7 +288,8 @@ class Logbook:
         ]
         if not entries:
             return []
-        told = [sentence for entry in entries if (sentence := self._contradiction(entry))]
+        of_device = {name for analysis in primary for name in getattr(analysis, "of_device", ())}
+        told = [text for entry in entries if (text := self._contradiction(entry, of_device))]
         keep_pending(self.data, entries, device=self.ledger.device, cooldown=self.cooldown, batch=self.batch)
         entered, problems = enter_pending(self.data, self.ledger)
         if entered:
@@ -303,20 +309,30 @@ class Logbook:
             if analysis.name not in fits or is_secondary(analysis) or not of_device:
                 continue
             entries = self._entries(analysis, fits[analysis.name], _of_run(path, metadata))
-            apart = [self._apart(entry, _OTHER_DEVICE) for entry in entries if entry.quantity in of_device]
-            told = tuple(f"{one}: is it the same device? If it has changed, revoke that one" for one in apart if one)
+            device_only = [entry for entry in entries if entry.quantity in of_device]
+            apart = [self._apart(entry, _OTHER_DEVICE, self.cooldown) for entry in device_only]
+            told = tuple(f"{one}: {IS_IT_THE_SAME}" for one in apart if one)
             found[analysis.name] = replace(fits[analysis.name], warnings=(*fits[analysis.name].warnings, *told))
         return found
 
-    def _contradiction(self, entry: NewCalibration) -> str:
-        """What a result and the newest one before it that counts say of each other, if that is a contradiction."""
-        apart = self._apart(entry, 1.0)
-        return f"{apart}: it has changed, or an assumption of one of them is wrong" if apart else ""
+    def _contradiction(self, entry: NewCalibration, of_device: Container[str]) -> str:
+        """What a result and the newest one before it that counts say of each other, if that is a contradiction.
 
-    def _apart(self, entry: NewCalibration, limit: float) -> str:
-        """By how much a result differs from the newest one before it that counts, if that is beyond an E_n."""
+        One of a device, such as a resistance, is also compared with that of an earlier cooldown, between which it ages.
+        """
+        if apart := self._apart(entry, 1.0, self.cooldown):
+            return f"{apart}: it has changed, or an assumption of one of them is wrong"
+        if entry.quantity in of_device and (apart := self._apart(entry, _OTHER_DEVICE, None)):
+            return f"{apart}, of an earlier cooldown: has it aged since, or is it another device?"
+        return ""
+
+    def _apart(self, entry: NewCalibration, limit: float, cooldown: str | None) -> str:
+        """By how much a result differs from the newest one before it that counts, if that is beyond an E_n.
+
+        In one cooldown, or in any.
+        """
         try:
-            before = self.ledger.latest(self.cooldown, self.simulated, quantity=entry.quantity, expired=True)
+            before = self.ledger.latest(cooldown, self.simulated, quantity=entry.quantity, expired=True)
         except LedgerUnavailableError:  # entering it says so
             return ""
         apart = difference_of(before, entry) if before is not None and not entry.warnings else None

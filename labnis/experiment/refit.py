@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from labnis.errors import RequestError
@@ -17,6 +18,7 @@ from labnis.experiment.analysis import (
     needs_of,
     published,
 )
+from labnis.experiment.known_doubts import of_another_device
 from labnis.experiment.known_values import KnownValues, known_values
 from labnis.experiment.restated import restated, says_statements, with_statements_told
 from labnis.experiment.run import Run, stored_run
@@ -74,7 +76,8 @@ def refit(
 
     """
     code = code_version(collect_environment())
-    return refit_by(code, path, fixed=fixed, priors=priors, only=only, stated=stated)
+    doubts = {name: of_another_device(fit) for name, fit in stored_run(Path(path)).fits.items()}
+    return refit_by(code, path, fixed=fixed, priors=priors, only=only, stated=stated, doubts=doubts)
 
 
 def refit_by(
@@ -85,8 +88,12 @@ def refit_by(
     priors: Mapping[str, FitResult | Estimate | tuple[float, float]] | None = None,
     only: str | None = None,
     stated: Mapping[str, Any] | None = None,
+    doubts: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Run:
-    """As `refit`, by this `code`, its version and commit: to look it up takes a good part of a fit."""
+    """As `refit`, by this `code`, its version and commit: to look it up takes a good part of a fit.
+
+    `doubts` are warnings that the data cannot show (analysis → warnings).
+    """
     stored = stored_run(Path(path))
     metadata = stored.metadata
     analyses = analyses_of_run(metadata)
@@ -113,6 +120,7 @@ def refit_by(
         a.name: {name: {**known, **fits}[name] for name in declared_needs(a) if name in {**known, **fits}} for a in made
     }
     fits = {name: with_statements_told(fit, told, needed[name]) for name, fit in fits.items()}
+    fits = {name: replace(fit, warnings=(*fit.warnings, *doubts.get(name, ()))) for name, fit in fits.items()}
     _check_known(values, made, {**stored.fits, **fits}, problems)
     for fit in fits.values():
         _require_held(values.fixed, fit)
@@ -126,8 +134,9 @@ def _starts(analyses: Sequence[Analysis], stored: Run, code: str) -> dict[str, F
     """Newest fits, by this `code`, at which those of `analyses` start that are made for it."""
     made = [name for name, one in newest_records(stored.path).items() if is_one_code(code, str(one["code_version"]))]
     # Another class is other code, which has no version.
-    made = [one.name for one in analyses if one.name in made and vars(type(one)).get("restarts", False)]
-    return {name: fit for name, fit in stored.fits.items() if name in made and not says_statements(fit)}
+    own = {one.name: one for one in analyses if one.name in made and "restarts" in vars(type(one))}
+    known = {name: fit for name, fit in stored.fits.items() if name in own and not says_statements(fit)}
+    return {name: fit for name, fit in known.items() if getattr(own[name], "restarts")(fit)}  # noqa: B009  # optional
 
 
 def _chosen(analyses: Sequence[Analysis], only: str | None) -> Sequence[Analysis]:

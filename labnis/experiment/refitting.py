@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,9 @@ def refit_all(
     executor: Executor,
     told: Callable[[Refitted], None] = lambda one: None,
     renewed: Callable[[], Executor] | None = None,
+    *,
+    chosen: Mapping[Path, Mapping[str, FitResult]] = MappingProxyType({}),
+    doubts: Mapping[Path, Mapping[str, Sequence[str]]] = MappingProxyType({}),
 ) -> list[Refitted]:
     """Fit the runs at `paths` again; nothing is written.
 
@@ -136,6 +140,10 @@ def refit_all(
     renewed
         Makes another executor in place of one that broke, as processes do of which one was killed; runs that were lost
         with it are fitted again, twice at most. Without, they have failed.
+    chosen
+        Run → analysis → fit that is its prior, in place of the one that it used, or of a new one.
+    doubts
+        Run → analysis → warnings that its new fit has besides its own.
 
     Returns
     -------
@@ -161,7 +169,8 @@ def refit_all(
         for path in () if broken else ready:
             made = {name: found[at].newest.get(name) for name, at in needed[path].items() if at in found}
             priors = {name: fit for name, fit in made.items() if fit is not None}
-            running[_submitted(executor, path, asked, priors)] = path
+            known_of = priors | dict(chosen.get(path, {})), dict(doubts.get(path, {}))
+            running[_submitted(executor, path, asked, *known_of)] = path
             waiting.remove(path)
         done = next(as_completed(running))
         path = running.pop(done)
@@ -176,10 +185,16 @@ def refit_all(
     return [found[path] for path in known]
 
 
-def _submitted(executor: Executor, path: Path, asked: Asked, priors: Mapping[str, FitResult]) -> "Future[Refitted]":
+def _submitted(
+    executor: Executor,
+    path: Path,
+    asked: Asked,
+    priors: Mapping[str, FitResult],
+    doubts: Mapping[str, Sequence[str]],
+) -> "Future[Refitted]":
     """The fit of one run; one that has failed already where the executor broke."""
     try:
-        return executor.submit(_refitted, path, asked, priors)
+        return executor.submit(_refitted, path, asked, priors, doubts)
     except BrokenExecutor as error:
         failed: Future[Refitted] = Future()
         failed.set_exception(error)
@@ -231,7 +246,9 @@ def _failed(path: Path, metadata: Mapping[str, Any], error: Exception) -> Refitt
     return Refitted(path, metadata["run_id"], metadata["procedure"], problems={"": why})
 
 
-def _refitted(path: Path, asked: Asked, priors: Mapping[str, FitResult]) -> Refitted:
+def _refitted(
+    path: Path, asked: Asked, priors: Mapping[str, FitResult], doubts: Mapping[str, Sequence[str]]
+) -> Refitted:
     """Of one run, in a worker."""
     if asked.station is not None:
         load_station(asked.station)  # makes the lab's own packages importable
@@ -240,13 +257,16 @@ def _refitted(path: Path, asked: Asked, priors: Mapping[str, FitResult]) -> Refi
     run = Refitted(path, stored.run_id, stored.procedure, dict(stored.results))
     names = {name for analysis in analyses_of_run(metadata) for name in adjustable(analysis)}
     fixed, given = (_those_of(names, known) for known in (asked.fixed, asked.given))
-    digest = _digest(metadata, [fixed, given, dict(asked.stated), asked.analysis, asked.code_version], priors)
+    told = {name: list(texts) for name, texts in doubts.items()}
+    digest = _digest(metadata, [fixed, given, dict(asked.stated), asked.analysis, asked.code_version, told], priors)
     newest = newest_records(path)
     if not asked.again and newest and all(record.get(_DIGEST) == digest for record in newest.values()):
         return replace(run, newest=stored.fits, doubtful=stored.doubtful)
     known = {**priors, **(given or {})} if priors or given is not None else None
     try:
-        found = refit_by(asked.code_version, path, fixed=fixed, priors=known, only=asked.analysis, stated=asked.stated)
+        found = refit_by(
+            asked.code_version, path, fixed=fixed, priors=known, only=asked.analysis, stated=asked.stated, doubts=doubts
+        )
     except LabnisError as error:
         return replace(run, problems={"": str(error)})
     analyses = {analysis.name: analysis for analysis in analyses_of_run(metadata)}

@@ -1,6 +1,6 @@
 """A finished run: its file, its data, its fits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 
 import xarray
 
+from labnis.errors import RequestError
 from labnis.experiment.analysis import analyses_of_run
 from labnis.experiment.curves import stored_curves
 from labnis.experiment.goals import GoalOutcome
@@ -16,7 +17,7 @@ from labnis.experiment.stored_fits import stored_fits
 from labnis.fit import Estimate, FitContext, FitResult
 from labnis.storage import RunFileError, Status, open_run, read_metadata
 
-__all__ = ["Run", "device_of", "stored_run"]
+__all__ = ["Run", "device_of", "of_device", "stored_run"]
 
 
 @dataclass(frozen=True)
@@ -149,3 +150,17 @@ def device_of(metadata: Mapping[str, Any]) -> str:
 def _has(fits: Mapping[str, FitResult], analysis: str, result: str) -> bool:
     """Whether the fit of an `analysis` exists, and has the `result`: a component may be absent."""
     return analysis in fits and result in fits[analysis].names
+
+
+def of_device(paths: Sequence[Path], cooldown: str, device: str) -> list[Path]:
+    """Of the runs of a cooldown those of the station's `device`, where several devices have one of that name."""
+    devices = {path: device_of(read_metadata(path)) for path in paths}
+    if len({*devices.values()}) < 2:
+        return list(paths)
+    own = [path for path, name in devices.items() if name == device]
+    if not own:
+        raise RequestError(
+            f"the devices {', '.join(sorted({*devices.values()}))} have a cooldown {cooldown!r}, and {device!r} of the "
+            "station file has not: name runs, or the station file of one"
+        )
+    return own

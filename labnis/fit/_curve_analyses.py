@@ -183,7 +183,8 @@ class CurrentVoltage(_Curve):
     parameters: ClassVar[Mapping[str, str]] = {**_Curve.parameters, "current_offset": "A", ASYMMETRY: "1", **ISLAND}
     column = "current"
     of_device = ("gap", "normal_resistance")
-    restarts = True
+    # Of one temperature a fit needs no search, and is made again to the last digit.
+    restarts = staticmethod(components_of)
     fit_curve = staticmethod(fit_current_voltage)
     model = staticmethod(current_voltage_model)
     model_of = staticmethod(model_of_current)

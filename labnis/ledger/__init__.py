@@ -1,7 +1,7 @@
 """Cooldowns of devices and their calibrations in an SQL database. Errors: `labnis.ledger.errors`."""
 
 from labnis.ledger._dependence import dependants, grounds
-from labnis.ledger._doubts import later_doubts
+from labnis.ledger._doubts import later_doubts, of_fit, rests_on
 from labnis.ledger._ledger import Ledger, migrate_ledger, new_batch, open_ledger
 from labnis.ledger._pending import enter_pending, keep_pending
 from labnis.ledger._records import Calibration, Cooldown, NewCalibration, Note
@@ -47,7 +47,9 @@ __all__ = [
     "new_batch",
     "normalized",
     "normalized_error",
+    "of_fit",
     "open_ledger",
+    "rests_on",
     "valid_at",
     "validities",
 ]

@@ -18,7 +18,10 @@ def dependants(every: Sequence[Calibration], of: Collection[Calibration]) -> lis
 
     def next_to(found: Collection[Calibration]) -> list[Calibration]:
         fits = {(c.name_in_file, c.run_id) for c in found}
-        return [c for c in every if fits & named_as_used(c)]
+        # A fit that is made again of a revoked run is in no ledger.
+        revoked = {(c.analysis, c.run_id) for c in found if c.revoked is not None}
+        bases = {c.number: {(name.partition("@")[0], run) for name, run in named_as_used(c)} for c in every if c.used}
+        return [c for c in every if c.used and (fits & named_as_used(c) or revoked & bases[c.number])]
 
     return _reached(next_to, of)
 

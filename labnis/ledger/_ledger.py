@@ -206,7 +206,7 @@ class Ledger:
 
     def latest(
         self,
-        cooldown: str,
+        cooldown: str | None,
         simulated: bool,
         *,
         quantity: str | None = None,
@@ -214,7 +214,7 @@ class Ledger:
         doubtful: bool = False,
         expired: bool = False,
     ) -> Calibration | None:
-        """Look up the device's newest calibration of `quantity`, or that `analysis` found, in `cooldown`.
+        """Look up the device's newest calibration of `quantity`, or that `analysis` found, in `cooldown` (None: any).
 
         One whose fit has warnings counts only if `doubtful`, one of whose fit a result has expired only if `expired`,
         and one that was revoked never does.

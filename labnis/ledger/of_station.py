@@ -5,14 +5,14 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from labnis.ledger._doubts import later_doubts
+from labnis.ledger._doubts import later_doubts, of_fit
 from labnis.ledger._ledger import Ledger, open_ledger
 from labnis.ledger._pending import enter_pending
 from labnis.ledger.errors import LedgerError, LedgerUnavailableError
 from labnis.station import StationConfig, load_station
 from labnis.storage import check_data_root, newest_versions, read_fits, read_metadata
 
-__all__ = ["doubts_of_run", "ledger_of", "own_ledger_of"]
+__all__ = ["doubts_by_fit", "doubts_of_run", "ledger_of", "own_ledger_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -56,10 +56,18 @@ def ledger_of(config: StationConfig, data: Path | None) -> Ledger:
 
 
 def doubts_of_run(station: Path, data: Path | None, run: Path, fits: Mapping[str, Sequence[str]]) -> list[str]:
+    """As `doubts_by_fit`, in words, each with the name of its analysis."""
+    found = doubts_by_fit(station, data, run, fits)
+    return [": ".join(filter(None, (name, text))) for name, texts in found.items() for text in texts]
+
+
+def doubts_by_fit(
+    station: Path, data: Path | None, run: Path, fits: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
     """What the ledger says against the newest `fits` of a run (analysis → own warnings): revoked, or resting on such.
 
     It is the ledger in the folder `data`, if there is one, or else that of the `station` file; one that does not answer
-    is told.
+    is told, for the analysis "".
     """
     try:
         if data is None:
@@ -67,13 +75,13 @@ def doubts_of_run(station: Path, data: Path | None, run: Path, fits: Mapping[str
         elif (file := data / "ledger.sqlite").is_file():
             ledger = open_ledger(file)
         else:
-            return []
+            return {}
         entries = ledger.calibrations(run_id=read_metadata(run)["run_id"])
     except LedgerError as error:
-        return [f"whether a fit was revoked since is not known: {error}"]
+        return {"": [f"whether a fit was revoked since is not known: {error}"]}
     names = newest_versions(read_fits(run))
-    own = {name: [entry for entry in entries if entry.name_in_file == names.get(name, name)] for name in fits}
-    return [f"{name}: {text}" for name, warnings in fits.items() for text in later_doubts(own[name], warnings)]
+    own = {name: of_fit(entries, names.get(name, name)) for name in fits}
+    return {name: texts for name, warnings in fits.items() if (texts := later_doubts(own[name], warnings))}
 
 
 def own_ledger_of(config: StationConfig, data: Path | None) -> Ledger:

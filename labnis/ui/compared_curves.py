@@ -16,7 +16,7 @@ from labnis.fit import FitResult
 from labnis.ui.figures import abscissa, axes_of, of_fits, predicted, predictions, styled
 from labnis.ui.fit_curves import Scaled
 
-__all__ = ["draw_compared", "in_sigma"]
+__all__ = ["compared_figure", "draw_compared", "in_sigma"]
 
 # Zeros of meters, which are no change of a device.
 _ZEROS = ("voltage_offset", "current_offset")
@@ -25,6 +25,12 @@ _FREQUENCY = "frequency"
 
 
 def draw_compared(runs: Sequence[Run], file: Path, style: Path | None = None) -> None:
+    """Draw what `compared_figure` shows into a `file`, in the `style` of a lab."""
+    with styled(style):
+        compared_figure(runs).savefig(file)
+
+
+def compared_figure(runs: Sequence[Run]) -> Figure:
     """Draw the curves of `runs` and, below, each less the fit of the first one, in σ of a reading.
 
     The fit has the zeros of the meters of the other run: they are no change of a device. Of single traces it is the
@@ -47,19 +53,12 @@ def draw_compared(runs: Sequence[Run], file: Path, style: Path | None = None) ->
                 f"--figure: curves with one value per set-point, or single traces, are drawn together; {run.run_id} "
                 f"({run.procedure}) has several traces. Leave it out, or draw each run by `labnis show RUN --figure`."
             )
-    with styled(style):
-        _drawn(runs, name, traced=traced).savefig(file)
-
-
-def _drawn(runs: Sequence[Run], name: str, *, traced: bool) -> Figure:
-    first = runs[0]
     figure = Figure(figsize=(4.8, 5.4), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    for number, run in enumerate(runs):
-        if traced:
-            x, y = Scaled.of(run.data[_FREQUENCY]), Scaled.of(_decibels(run.data[name]))
-        else:
-            x, y = Scaled.of(abscissa(run.data, name)), Scaled.of(run.data[name])
+    along = [run.data[_FREQUENCY] if traced else abscissa(run.data, name) for run in runs]
+    values = [_decibels(run.data[name]) if traced else run.data[name] for run in runs]
+    scaled = zip(runs, Scaled.together(along), Scaled.together(values), strict=True)
+    for number, (run, x, y) in enumerate(scaled):
         style: dict[str, Any] = {"marker": _MARKERS[number % len(_MARKERS)], "ms": 3, "ls": "", "fillstyle": "none"}
         label = f"{run.run_id}, {run.metadata['start']:%Y-%m-%d %H:%M}{', SIMULATED' * run.metadata['simulated']}"
         upper.plot(x.values.ravel(), y.values.ravel(), color=f"C{number}", label=label, **style)

@@ -32,11 +32,16 @@ class Scaled:
     @classmethod
     def of(cls, column: xarray.DataArray) -> Self:
         """The values of a column, and its name with the unit."""
-        values = np.asarray(column.values, dtype=np.float64)
-        finite = np.abs(values[np.isfinite(values)])
-        scale, unit = scaled_unit(float(finite.max(initial=0.0)), str(column.attrs.get("units", "")))
-        words = str(column.attrs.get("long_name", column.name))
-        return cls(values / scale, f"{words} ({unit})" if unit not in ("", "1") else words)
+        return cls.together([column])[0]
+
+    @classmethod
+    def together(cls, columns: Sequence[xarray.DataArray]) -> list[Self]:
+        """Of several columns in one axis, in the unit of the one with the largest values."""
+        largest = max(_largest(column) for column in columns)
+        scale, unit = scaled_unit(largest, str(columns[0].attrs.get("units", "")))
+        words = str(columns[0].attrs.get("long_name", columns[0].name))
+        label = f"{words} ({unit})" if unit not in ("", "1") else words
+        return [cls(np.asarray(column.values, dtype=np.float64) / scale, label) for column in columns]
 
 
 def draw_fit_curves(target: Figure | SubFigure, curves: Sequence[xarray.Dataset]) -> None:
@@ -118,5 +123,5 @@ def _abscissa_of(curves: xarray.Dataset) -> str:
 
 
 def _largest(column: xarray.DataArray) -> float:
-    finite = np.abs(column.values[np.isfinite(column.values)])
-    return float(finite.max(initial=0.0))
+    values = np.asarray(column.values, dtype=np.float64)
+    return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))

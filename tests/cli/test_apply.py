@@ -17,7 +17,7 @@ from labnis.errors import RequestError
 from labnis.experiment.applying import Calibration, drift_rate
 from labnis.ledger import Calibration as Entry
 from sim_instruments import SHIPPED_TRUTH
-from tests.run.bench import BUDGETED_TEXT, Commands, write_station
+from tests.run.bench import BUDGETED_TEXT, Commands, changed, write_station
 
 FEW = "--set ReflectionVsBias.points=15 --set ReflectionVsBias.frequencies=101 --set EmittedPowerVsBias.points=11"
 TRUE_GAIN, TRUE_NOISE = 51.84, 8.3
@@ -29,6 +29,11 @@ def calibrated(labnis: Commands) -> dict[str, Path]:
     answer = labnis(f"calibrate --dry-run --json --set IVSweep.points=31 {FEW}")
     assert answer.code == 0, answer.err
     return {path.stem.split("-")[1]: path for path in map(Path, json.loads(answer.out)["runs"])}
+
+
+def bare(data: xarray.Dataset) -> xarray.Dataset:
+    """The data without what they say of their run."""
+    return xarray.Dataset(data.data_vars, data.coords)
 
 
 def at_device(spectrum: xarray.DataArray) -> xarray.DataArray:
@@ -73,6 +78,30 @@ def test_a_revoked_calibration_is_in_doubt_wherever_its_run_is_named(
     assert rests in " ".join(labnis(f"compare {path} {own}").out.split())
 
 
+def test_a_chain_that_cannot_be_the_calibrated_one_is_told(
+    tmp_path: Path, labnis: Commands, calibrated: dict[str, Path]
+) -> None:
+    """A run whose own calibration was revoked gets another one, and a doubt; so does a power below zero."""
+    weak = tmp_path / "weak.yaml"
+    truth = (tmp_path / "truth.yaml").read_text(encoding="utf-8")
+    weak.write_text(changed(truth, "gain_db: 51.84", "gain_db: 48.84"), encoding="utf-8")
+    station = tmp_path / "station.yaml"
+    text = station.read_text(encoding="utf-8")
+    station.write_text(changed(text, "truth.yaml", "weak.yaml"), encoding="utf-8")
+    (path,) = json.loads(labnis("run EmittedPowerVsBias --dry-run --json --set points=11").out)["runs"]
+    number = json.loads(labnis("ledger history gain --simulated --json").out)[-1]["number"]
+    assert labnis(f"ledger revoke {number} --why 'loose cable'").code == 0
+    answer = labnis(f"apply gain {path} --json")
+    told = json.loads(answer.out)
+    assert answer.code == 7 and told["calibration"] == calibrated["EmittedPowerVsBias"].stem[-8:]
+    assert f"the run's own gain ({number}) was revoked: loose cable" in told["warnings"]
+    assert "σ below zero, which cannot be: the chain was another one" in told["warnings"]
+    holed = package.open_run(path).data.copy(deep=True)
+    holed["spectrum"][0, 3] = np.nan
+    found = Calibration.of(calibrated["EmittedPowerVsBias"]).apply(holed)
+    assert "1 of 11 spectra have bins that are no numbers, and no power" in found.attrs["warnings"]
+
+
 def test_an_amplitude_error_of_the_same_analyzer_cancels(tmp_path: Path, labnis: Commands) -> None:
     write_station(tmp_path, BUDGETED_TEXT)
     answer = labnis(f"calibrate --dry-run --json --set IVSweep.points=31 {FEW}")
@@ -81,7 +110,8 @@ def test_an_amplitude_error_of_the_same_analyzer_cancels(tmp_path: Path, labnis:
     assert run.results["gain"].systematic > 0.12
     known = {name: run.metadata[name] for name in ("wiring", "instruments")}
     calibration = Calibration.of(path)
-    same, other = calibration.apply(run.data, **known), calibration.apply(run.data)
+    same, other = calibration.apply(run.data, **known), calibration.apply(bare(run.data))
+    np.testing.assert_array_equal(calibration.apply(run.data)["power_systematic"], same["power_systematic"])
     assert float((other["power_systematic"] / same["power_systematic"]).min()) > 5
     assert "not known of the data, and not checked: time, wiring, instruments" in other.attrs["notes"]
 
@@ -146,7 +176,8 @@ def test_units_order_and_existing_files(labnis: Commands, calibrated: dict[str, 
         calibration.apply(wrong)
     with pytest.raises(RequestError, match="at least two frequencies"):
         calibration.apply(data.isel(frequency=[3]))
-    assert "not checked: time, wiring, instruments" in calibration.apply(data, instruments={}).attrs["notes"]
+    assert calibration.apply(data).attrs["notes"] == "", "the data of a run say when, and with what"
+    assert "not checked: time, wiring, instruments" in calibration.apply(bare(data), instruments={}).attrs["notes"]
 
 
 def entry(number: int, gain: float, hours: float) -> Entry:

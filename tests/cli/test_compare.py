@@ -10,7 +10,7 @@ from matplotlib.image import imread
 
 import labnis as package
 from labnis.storage import list_runs, read_metadata
-from labnis.ui.compared_curves import in_sigma
+from labnis.ui.compared_curves import compared_figure, in_sigma
 from tests.run.bench import BUDGETED_TEXT, Commands, changed, write_station
 
 
@@ -139,3 +139,17 @@ def test_several_traces_are_not_drawn_together(labnis: Commands) -> None:
     assert answer.code == 2
     told = " ".join(answer.err.split())
     assert "(ReflectionVsBias) has several traces. Leave it out, or draw each run by `labnis show RUN --figure" in told
+
+
+def test_curves_are_drawn_in_one_unit(labnis: Commands) -> None:
+    """One of them ends below 1 mV, the other above."""
+    found = [
+        json.loads(labnis(f"run IVSweep --dry-run --json --set points=61 --set maximum_bias={maximum}").out)["runs"][0]
+        for maximum in ("0.9mV", "2mV")
+    ]
+    runs = [package.open_run(path) for path in found]
+    for pair in (runs, runs[::-1]):
+        upper, lower = compared_figure(pair).axes
+        assert lower.get_xlabel().endswith("(mV)")
+        for line, run in zip(upper.lines, pair, strict=True):
+            np.testing.assert_allclose(line.get_xdata(), run.data["device_voltage"] * 1e3)

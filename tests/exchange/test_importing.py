@@ -623,3 +623,20 @@ def test_an_excitation_is_stated_and_not_guessed(
     with pytest.raises(RequestError, match=told):
         import_run(dict.fromkeys(columns, VOLTAGE), "IVSweep", data=tmp_path, excitation=excitation)
     assert not list(tmp_path.rglob("*.h5"))
+
+
+@pytest.mark.parametrize("form", ["csv", "netcdf"])
+def test_the_export_of_a_revoked_run_comes_back_in_doubt(form: str, labnis: Commands, tmp_path: Path) -> None:
+    """Revoked before it is exported, or afterwards."""
+    path = json.loads(labnis("run IVSweep --dry-run --json --set points=61").out)["runs"][0]
+    name = {"csv": "r.csv", "netcdf": "r.nc"}[form]
+    assert labnis(f"export {path} --to {form} --out before_{name}").err == ""
+    (number, *_) = [one["number"] for one in json.loads(labnis("ledger history gap --simulated --json").out)]
+    assert labnis(f"ledger revoke {number} --why 'loose cable'").code == 0
+    assert "in doubt: it was revoked: loose cable" in labnis(f"export {path} --to {form} --out {name}").err
+    for file, told in ((name, "it was revoked: loose cable"), (f"before_{name}", "was revoked: loose cable")):
+        answer = labnis(f"import {file} --as IVSweep --json")
+        assert answer.code == 7
+        assert any(told in text for text in json.loads(answer.out)["results"]["gap"]["warnings"])
+    entries = json.loads(labnis("ledger history gap --simulated --json").out)
+    assert len(entries) == 3 and all(one["until"] == one["measured"] for one in entries)

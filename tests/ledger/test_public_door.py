@@ -28,7 +28,9 @@ def test_exported_names():
         "new_batch",
         "normalized",
         "normalized_error",
+        "of_fit",
         "open_ledger",
+        "rests_on",
         "valid_at",
         "validities",
     ]

@@ -222,3 +222,28 @@ def test_what_no_cooldown_changes_of_a_device_tells_another_one(tmp_path: Path, 
     assert warning.startswith("damping_line differs by ") and "is it the same device?" in warning
     later = labnis("run EmittedPowerVsBias --dry-run --json --set points=5 --set frequencies=51")
     assert "does not use the reflection fit" in later.err and "is in doubt" in later.err
+
+
+def test_another_device_in_the_next_cooldown_is_told(tmp_path: Path, labnis: Commands) -> None:
+    """It is no doubt, as devices age between cooldowns."""
+    command = "run ReflectionVsBias --dry-run --json --data shared --set points=9 --set frequencies=51"
+    assert labnis("cooldown start CD1 --data shared").code == 0
+    assert labnis(command).code == 0
+    assert labnis("cooldown start CD2 --data shared").code == 0
+    text = (tmp_path / "truth.yaml").read_text(encoding="utf-8")
+    (tmp_path / "other.yaml").write_text(changed(text, "damping_line: 1.6e+7", "damping_line: 2.0e+7"), "utf-8")
+    station = tmp_path / "station.yaml"
+    station.write_text(changed(station.read_text(encoding="utf-8"), "truth.yaml", "other.yaml"), encoding="utf-8")
+    answer = labnis(command)
+    assert answer.code == 0
+    assert "of an earlier cooldown: has it aged since, or is it another device?" in " ".join(
+        json.loads(answer.out)["notes"]
+    )
+
+
+def test_the_device_of_another_truth_file_is_named(tmp_path: Path, labnis: Commands) -> None:
+    text = (tmp_path / "truth.yaml").read_text(encoding="utf-8")
+    (tmp_path / "other.yaml").write_text(text, encoding="utf-8")
+    few = "run IVSweep --dry-run --set points=31 --twin"
+    assert "--twin is another device, 'other', in the cooldown dry-run" in labnis(f"{few} other.yaml").err
+    assert "--twin is another device" not in labnis(f"{few} truth.yaml").err

@@ -25,6 +25,7 @@ FEW = (
     "--set IVSweep.points=31 --set ReflectionVsBias.points=15 --set ReflectionVsBias.frequencies=101 "
     "--set EmittedPowerVsBias.points=11 --set EmittedPowerVsBias.frequencies=101"
 )
+FEW_TRACES = "--set points=15 --set frequencies=101"
 ASKED = Asked("0 (test)")
 
 
@@ -333,3 +334,48 @@ def test_another_number_of_junctions(labnis: Commands, runs: list[Path]) -> None
     again = package.refit(runs[0], stated={"junctions": 1})
     assert again.results["gap"].value == pytest.approx(2 * package.open_run(runs[0]).results["gap"].value, rel=1e-4)
     assert again.fits["current_voltage"].assumed["junctions"].startswith("1 is stated for this fit, 2 was")
+
+
+def test_what_rests_on_a_revoked_fit_stays_in_doubt_until_it_has_another_prior(
+    labnis: Commands, runs: list[Path]
+) -> None:
+    (rates,) = json.loads(labnis("ledger history damping_line --simulated --json").out)
+    assert labnis(f"ledger revoke {rates['number']} --why 'wrong power'").code == 0
+    for words in (
+        "refit dry-run --commit --prior fano_real=1.05+-0.02",
+        f"refit {runs[2]} --commit --prior electron_temperature=0.11+-0.01",
+    ):
+        answer = labnis(words)
+        assert answer.code == 7, "in text, exit code, ledger, and in what shows the runs"
+        assert "which was revoked: wrong power" in answer.out
+    found = json.loads(labnis("ledger history gain --simulated --json").out)
+    assert len(found) == 3 and all("which was revoked: wrong power" in one["warnings"][0] for one in found)
+    assert len(json.loads(labnis(f"ledger used-by {rates['number']} --json").out)) == 6
+    assert "it was revoked: wrong power" in labnis(f"show {runs[1]}").out
+    assert json.loads(labnis("ledger at 2100-01-01 --simulated --json").out)[0]["quantity"] != "gain"
+    better = json.loads(labnis(f"run ReflectionVsBias --dry-run --json --seed 9 {FEW_TRACES}").out)["runs"][0]
+    mended = labnis(f"refit {runs[2]} --from {better} --commit")
+    assert mended.code == 0, mended.err
+    last = json.loads(labnis("ledger history gain --simulated --json").out)[-1]
+    assert last["warnings"] == [] and last["until"] is None
+    assert last["used"] == [["reflection", Path(better).stem.rpartition("-")[2]]]
+
+
+def test_another_device_stays_in_doubt_when_it_is_fitted_again(tmp_path: Path, labnis: Commands) -> None:
+    command = f"run ReflectionVsBias --dry-run --json {FEW_TRACES}"
+    assert labnis(command).code == 0
+    text = (tmp_path / "truth.yaml").read_text(encoding="utf-8")
+    (tmp_path / "other.yaml").write_text(changed(text, "damping_line: 1.6e+7", "damping_line: 2.0e+7"), "utf-8")
+    station = tmp_path / "station.yaml"
+    station.write_text(changed(station.read_text(encoding="utf-8"), "truth.yaml", "other.yaml"), encoding="utf-8")
+    (swapped,) = json.loads(labnis(command).out)["runs"]
+    again = labnis("refit dry-run --commit --prior fano_real=1.01+-0.02")
+    assert again.code == 7 and "is it the same device?" in again.out
+    found = json.loads(labnis("ledger history damping_line --simulated --json").out)
+    doubtful = [one for one in found if one["run_id"] in swapped]
+    assert len(doubtful) == 2 and all(one["until"] == one["measured"] for one in doubtful)
+    assert "is it the same device?" in package.refit(swapped).fits["reflection"].warnings[-1]
+    first = next(one for one in found if one["run_id"] not in swapped)
+    for number in {one["number"] for one in found if one["run_id"] == first["run_id"]}:
+        assert labnis(f"ledger revoke {number} --why 'the other one was wrong'").code == 0
+    assert labnis(f"refit {swapped} --commit --prior fano_real=1.0+-0.02").code == 0

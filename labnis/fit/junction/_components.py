@@ -113,10 +113,10 @@ def _found(
     # The noise between so few points has the misfit in it, which then does not show.
     alike = bool(told_alike(fit.warnings)) or readings.voltage.size <= _FEW
     trial, few = _grown(Trial.of(few, island_parameters(values, components, fixed), fit.noise), few, fixed, alike)
-    trial = _with_orwithout_kapitza(_completed(trial, few, fixed), few, fixed)
+    trial = _with_or_without_kapitza(_completed(trial, few, fixed), few, fixed)
     injected = _injected(trial, few, fixed)
     # Injection takes the place of what else had described it: the Kapitza resistance is looked at again.
-    return injected if injected is trial else _with_orwithout_kapitza(injected, few, fixed)
+    return injected if injected is trial else _with_or_without_kapitza(injected, few, fixed)
 
 
 def _shown(trial: Trial, pair: FitResult, readings: Readings, fixed: Mapping[str, float]) -> Trial:
@@ -190,7 +190,7 @@ def _injected(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> T
     return attempt
 
 
-def _with_orwithout_kapitza(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> Trial:
+def _with_or_without_kapitza(trial: Trial, readings: Readings, fixed: Mapping[str, float]) -> Trial:
     """The trial of an island that heats, with a Kapitza resistance only where that improves it at all.
 
     A small one does the same as more electron–phonon resistance: a fit with both hardly ends, and shows nothing more.

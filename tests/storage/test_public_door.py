@@ -9,6 +9,7 @@ def test_exported_names():
         "Column",
         "DataRootError",
         "DiskSpaceError",
+        "ESTIMATE",
         "Environment",
         "Event",
         "LayoutError",

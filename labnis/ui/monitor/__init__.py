@@ -1,0 +1,1 @@
+"""A web page that shows runs while they are measured, and results over time; it reads files and ledger only."""

@@ -3,6 +3,7 @@
 The model is what the analyses predict. It is computed once for each new fit, whatever the number of open pages.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,10 +12,10 @@ import numpy as np
 import xarray
 from numpy.typing import NDArray
 
-from labnis.fit import scaled_unit
+from labnis.fit import Estimate, scaled_unit
 from labnis.ui.drawn_data import Scaled, abscissa, abscissa_of_curves, axes_of, in_the_plane, map_values, quantities
 
-__all__ = ["Image", "Panel", "Series", "curve_panels", "panels_of"]
+__all__ = ["Image", "Panel", "Series", "curve_panels", "estimate_panel", "panels_of"]
 
 Real = NDArray[np.float64]
 Kind = Literal["measured", "reverse", "left out", "fit", "band", "truth", "one of several"]
@@ -167,6 +168,20 @@ def _image(data: xarray.Dataset, name: str, fast: str) -> Image:
     picked = values[np.ix_(_nearest(x.values, xs), _nearest(y.values, ys))].T
     title = ", ".join([str(data[name].attrs.get("long_name", name)), *shown])
     return Image(title, x.label, y.label, label, picked, _ends(xs), _ends(ys), centred)
+
+
+def estimate_panel(name: str, rows: Sequence[int], estimates: Sequence[Estimate]) -> Panel:
+    """How a result of the live fits tightens: its value with the band of ± σ against the rows."""
+    known = [(row, one) for row, one in zip(rows, estimates, strict=True) if math.isfinite(one.value)]
+    last = known[-1][1] if known else Estimate(1.0, 0.0, "")
+    scale, unit = scaled_unit(abs(last.value), last.unit)
+    x = np.array([row for row, _ in known], dtype=np.float64)
+    y, sigma = (
+        np.array(v, dtype=np.float64) / scale for v in ([e.value for _, e in known], [e.sigma for _, e in known])
+    )
+    band = Series("band", "live fit ± σ", x, y, y - sigma, y + sigma)
+    title = name.replace("_", " ")
+    return Panel(f"{title} ({unit})" if unit else title, "rows", "", (band,))
 
 
 def curve_panels(curves: Sequence[xarray.Dataset]) -> Iterator[Panel]:

@@ -84,20 +84,20 @@ def argument(document: Document, name: str) -> str:
 class _Plots:
     """Figures of panels, side by side where there is room."""
 
-    def __init__(self, height: int) -> None:
+    def __init__(self, height: int, *, tools: bool) -> None:
         self.place = Column(children=[], sizing_mode="stretch_width", styles=GRID)
-        self._height = height
+        self._kind: dict[str, Any] = {"height": height, "tools": tools}
         self._drawings: list[Drawing] = []
 
     def show(self, panels: tuple[Panel | Image, ...]) -> None:
         """Draw `panels`: into the same figures, where they have the same form."""
         if len(panels) == len(self._drawings):
             drawings = [
-                old if old.update(panel) else Drawing(panel, height=self._height)
+                old if old.update(panel) else Drawing(panel, **self._kind)
                 for old, panel in zip(self._drawings, panels, strict=True)
             ]
         else:
-            drawings = [Drawing(panel, height=self._height) for panel in panels]
+            drawings = [Drawing(panel, **self._kind) for panel in panels]
         if drawings != self._drawings:
             self._drawings = drawings
             self.place.children = [one.figure for one in drawings]
@@ -110,7 +110,7 @@ class _Card:
         self._whole = whole
         self._view: RunView | None = None
         self._text = html()
-        self._plots = _Plots(180)
+        self._plots = _Plots(180, tools=False)
         self.place = Column(children=[self._text, self._plots.place], sizing_mode="stretch_width")
 
     def show(self, view: RunView) -> None:
@@ -163,7 +163,7 @@ class RunPage:
         self._id = argument(document, "id")
         self.wanted = frozenset({self._id})
         root = set_up(document, "labnis run")
-        self._head, self._card, self._plots = html(), _Card(whole=True), _Plots(320)
+        self._head, self._card, self._plots = html(), _Card(whole=True), _Plots(320, tools=True)
         root.children = [self._head, self._card.place, self._plots.place]
         self.show(snapshot)
 

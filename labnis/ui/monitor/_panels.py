@@ -18,7 +18,7 @@ from labnis.ui.drawn_data import Scaled, abscissa, abscissa_of_curves, axes_of, 
 __all__ = ["Image", "Panel", "Series", "curve_panels", "estimate_panel", "panels_of"]
 
 Real = NDArray[np.float64]
-Kind = Literal["measured", "reverse", "left out", "fit", "band", "truth", "one of several"]
+Kind = Literal["measured", "reverse", "left out", "fit", "band", "estimates", "truth", "one of several"]
 
 MOST_POINTS = 2000
 """Of one curve."""
@@ -179,7 +179,7 @@ def estimate_panel(name: str, rows: Sequence[int], estimates: Sequence[Estimate]
     y, sigma = (
         np.array(v, dtype=np.float64) / scale for v in ([e.value for _, e in known], [e.sigma for _, e in known])
     )
-    band = Series("band", "live fit ± σ", x, y, y - sigma, y + sigma)
+    band = Series("estimates", "live fit ± σ", x, y, y - sigma, y + sigma)
     title = name.replace("_", " ")
     return Panel(f"{title} ({unit})" if unit else title, "rows", "", (band,))
 

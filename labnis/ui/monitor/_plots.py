@@ -17,7 +17,15 @@ __all__ = ["BLUE", "ORANGE", "Drawing", "plain_figure"]
 
 BLUE, ORANGE, GREEN, BLACK = "#0072B2", "#D55E00", "#009E73", "#000000"
 SEVERAL = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", BLACK)
-COLOURS = {"measured": BLUE, "reverse": GREEN, "left out": ORANGE, "fit": ORANGE, "band": ORANGE, "truth": BLACK}
+COLOURS = {
+    "measured": BLUE,
+    "reverse": GREEN,
+    "left out": ORANGE,
+    "fit": ORANGE,
+    "band": ORANGE,
+    "estimates": BLUE,
+    "truth": BLACK,
+}
 FALLING = tuple(f"#{255:02x}{round(255 - 161 * i / 127):02x}{round(255 - 255 * i / 127):02x}" for i in range(128))
 BESIDE_ZERO = diverging_palette(Blues256, FALLING[::-1], 256)
 """Blue, white, vermillion."""
@@ -26,9 +34,9 @@ BESIDE_ZERO = diverging_palette(Blues256, FALLING[::-1], 256)
 def plain_figure(title: str, x_label: str, y_label: str, height: int, **arguments: Any) -> Any:
     """An empty figure as wide as its place. Dragging scrolls the page, as on a phone, until a tool is chosen."""
     tools = {"tools": "pan,box_zoom,wheel_zoom,reset", "active_drag": None, "active_scroll": None}
+    tools |= {"toolbar_location": "above"}
     made = figure(height=height, sizing_mode="stretch_width", **(tools | arguments))
     made.toolbar.logo = None
-    made.toolbar.autohide = True
     made.title = Title(text=PlainText(text=title), text_font_size="15px")
     made.xaxis.axis_label, made.yaxis.axis_label = PlainText(text=x_label), PlainText(text=y_label)
     return made
@@ -37,6 +45,15 @@ def plain_figure(title: str, x_label: str, y_label: str, height: int, **argument
 class Drawing:
     """The figure of one panel.
 
+    Parameters
+    ----------
+    panel
+        What is drawn.
+    height
+        Of the figure (pixels).
+    tools
+        Whether it can be moved and enlarged.
+
     Attributes
     ----------
     figure
@@ -44,9 +61,10 @@ class Drawing:
 
     """
 
-    def __init__(self, panel: Panel | Image, *, height: int = 280) -> None:
+    def __init__(self, panel: Panel | Image, *, height: int, tools: bool = True) -> None:
         self._panel = panel
-        self.figure = plain_figure(panel.title, panel.x_label, panel.y_label, height, **_axes(panel))
+        kinds = _axes(panel) | ({} if tools else {"tools": "", "toolbar_location": None})
+        self.figure = plain_figure(panel.title, panel.x_label, panel.y_label, height, **kinds)
         self._sources: list[ColumnDataSource] = []
         self._colours: LinearColorMapper | None = None
         if isinstance(panel, Image):
@@ -77,10 +95,12 @@ class Drawing:
         colour = COLOURS.get(series.kind, colour)
         name = {"legend_label": series.label}
         match series.kind:
-            case "band":
+            case "band" | "estimates":
                 edges: dict[str, Any] = {"base": "x", "lower": "low", "upper": "high", "source": source}
                 self.figure.add_layout(Band(**edges, fill_color=colour, fill_alpha=0.3, line_alpha=0.0))
                 self.figure.line("x", "y", source=source, color=colour, line_width=2, **name)
+                if series.kind == "estimates":  # perhaps a single one
+                    self.figure.scatter("x", "y", source=source, color=colour, size=6, **name)
             case "fit":
                 self.figure.line("x", "y", source=source, color=colour, line_width=2, **name)
             case "truth":

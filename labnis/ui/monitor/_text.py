@@ -14,6 +14,7 @@ __all__ = ["STYLE", "card_of", "escaped", "head_of", "link", "problems_of", "tab
 
 STYLE = """
 :host { font: 16px/1.35 system-ui, sans-serif; color: #222; overflow-wrap: anywhere; }
+:host > .bk-clearfix { display: block !important; }
 h1 { font-size: 20px; margin: 0 0 4px; }
 h2 { font-size: 18px; margin: 0; }
 a { color: #00558a; }

@@ -38,6 +38,8 @@ LEDGER_AGE = 30.0
 class Reader:
     """Reads runs and results; what did not change is not read again.
 
+    It writes nothing, and opens files without locks: the processes that measure do not notice it.
+
     Parameters
     ----------
     data
@@ -74,6 +76,8 @@ class Reader:
                 views.append(self._followed[run.path].view(drawn=run.run_id in wanted))
             except RunFileError as error:
                 problems.append(str(error))
+            except Exception as error:  # noqa: BLE001  # one file, perhaps of a lab's own analysis, ends no page
+                problems.append(f"{run.path}: cannot be shown: {type(error).__name__}: {error}")
         problems += [f"{run.path}: {run.reason}" for run in runs if run.start is None]
         self._ask_ledger([run.run_id for run in ended])
         problems += [self._ledger_problem] if self._ledger_problem else []

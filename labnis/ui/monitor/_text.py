@@ -76,7 +76,7 @@ def card_of(view: RunView, *, whole: bool = False) -> str:
         said = "results" if view.final else f"live fit of {view.estimates[-1].rows} rows"
         lines.append(f"<p><small>{said}</small></p>{_results(view)}")
     shown = slice(None) if whole else slice(-3, None)
-    lines += [f'<p class="warn">⚠ {escaped(text)}</p>' for text in view.warnings[shown]]
+    lines += [f'<p class="warn">&#9888; {escaped(text)}</p>' for text in view.warnings[shown]]
     for event in view.events[shown]:
         times = f" ({event.count} times)" if event.count > 1 else ""
         lines.append(
@@ -132,7 +132,7 @@ _VALUE = ' class="value"'
 
 def problems_of(snapshot: Snapshot) -> str:
     """What could not be read."""
-    return "".join(f'<p class="warn">⚠ {escaped(text)}</p>' for text in snapshot.problems[:10])
+    return "".join(f'<p class="warn">&#9888; {escaped(text)}</p>' for text in snapshot.problems[:10])
 
 
 def _clock(time: datetime) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -95,12 +96,19 @@ class BrowserPage:
 
 
 @contextmanager
-def browser(folder: Path) -> Iterator[Callable[[], BrowserPage]]:
-    """A browser with its profile in `folder`; what it gives opens new pages."""
+def browser() -> Iterator[Callable[[], BrowserPage]]:
+    """A browser without any profile; what it gives opens new pages."""
+    # Of a short name: it holds a socket.
+    with tempfile.TemporaryDirectory(prefix="c", ignore_cleanup_errors=True) as folder, _browser(folder) as new_page:
+        yield new_page
+
+
+@contextmanager
+def _browser(folder: str) -> Iterator[Callable[[], BrowserPage]]:
     assert PROGRAM is not None
     flags = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
     command = [PROGRAM, *flags, "--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank"]
-    environment = os.environ | {"TMPDIR": str(folder)}
+    environment = os.environ | {"TMPDIR": folder}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment)
     assert process.stderr is not None
     line = next(line for line in process.stderr if "DevTools listening on" in line)

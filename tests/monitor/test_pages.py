@@ -41,8 +41,8 @@ NewPage = Callable[[], BrowserPage]
 
 
 @pytest.fixture
-def new_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewPage]:
-    with browser(tmp_path_factory.mktemp("browser")) as opened:
+def new_page() -> Iterator[NewPage]:
+    with browser() as opened:
         yield opened
 
 
@@ -53,7 +53,8 @@ def keep(page: BrowserPage, name: str) -> None:
 
 def check_page(page: BrowserPage, monitor: Monitor) -> None:
     """It fits its screen, has no errors, and asked nobody but the monitor."""
-    assert page.value("document.documentElement.scrollWidth <= innerWidth")
+    wide, place = page.value("document.documentElement.scrollWidth - innerWidth"), page.value("location.href")
+    assert wide <= 0, f"{place} is {wide} pixels too wide"
     assert not page.errors
     hosts = {urlsplit(address).netloc for address in page.requests if not address.startswith(("data:", "about:"))}
     assert hosts == {f"127.0.0.1:{monitor.port}"}

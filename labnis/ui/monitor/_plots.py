@@ -11,6 +11,7 @@ from bokeh.models.annotations import Band, ColorBar, Title
 from bokeh.palettes import Blues256, Cividis256, diverging_palette
 from bokeh.plotting import figure
 
+from labnis.printable import printable
 from labnis.ui.monitor._panels import Image, Panel, Series
 
 __all__ = ["BLUE", "ORANGE", "Drawing", "plain_figure"]
@@ -27,6 +28,9 @@ COLOURS = {
     "truth": BLACK,
 }
 FALLING = tuple(f"#{255:02x}{round(255 - 161 * i / 127):02x}{round(255 - 255 * i / 127):02x}" for i in range(128))
+LONGEST = 40
+"""Characters of a text in a figure."""
+
 BESIDE_ZERO = diverging_palette(Blues256, FALLING[::-1], 256)
 """Blue, white, vermillion."""
 
@@ -37,9 +41,15 @@ def plain_figure(title: str, x_label: str, y_label: str, height: int, **argument
     tools |= {"toolbar_location": "above"}
     made = figure(height=height, sizing_mode="stretch_width", **(tools | arguments))
     made.toolbar.logo = None
-    made.title = Title(text=PlainText(text=title), text_font_size="15px")
-    made.xaxis.axis_label, made.yaxis.axis_label = PlainText(text=x_label), PlainText(text=y_label)
+    made.title = Title(text=_text(title), text_font_size="15px")
+    made.xaxis.axis_label, made.yaxis.axis_label = _text(x_label), _text(y_label)
     return made
+
+
+def _text(text: str) -> PlainText:
+    """One line; a longer one would make the figure wider than its place."""
+    line = " ".join(printable(text).split())
+    return PlainText(text=line if len(line) <= LONGEST else f"{line[:LONGEST]}…")
 
 
 class Drawing:
@@ -99,7 +109,8 @@ class Drawing:
                 edges: dict[str, Any] = {"base": "x", "lower": "low", "upper": "high", "source": source}
                 self.figure.add_layout(Band(**edges, fill_color=colour, fill_alpha=0.3, line_alpha=0.0))
                 self.figure.line("x", "y", source=source, color=colour, line_width=2, **name)
-                if series.kind == "estimates":  # perhaps a single one
+                if series.kind == "estimates":  # perhaps a single one; a band does not count for the range of the axis
+                    self.figure.segment("x", "low", "x", "high", source=source, color=colour, **name)
                     self.figure.scatter("x", "y", source=source, color=colour, size=6, **name)
             case "fit":
                 self.figure.line("x", "y", source=source, color=colour, line_width=2, **name)
@@ -127,7 +138,7 @@ class Drawing:
         self._sources.append(ColumnDataSource(_pixels(panel)))
         place: dict[str, Any] = {"x": "x", "y": "y", "dw": "dw", "dh": "dh", "source": self._sources[0]}
         self.figure.image(image="image", color_mapper=self._colours, **place)
-        title = PlainText(text=panel.label)
+        title = _text(panel.label)
         self.figure.add_layout(ColorBar(color_mapper=self._colours, title=title, width=12, padding=4), "right")
 
     def _set_colours(self, panel: Image) -> None:

@@ -33,7 +33,8 @@ small { color: #555; }
 .mark { background: #F0E442; padding: 0 4px; border-radius: 3px; }
 table { border-collapse: collapse; width: 100%; }
 td, th { text-align: left; padding: 2px 10px 2px 0; vertical-align: top; }
-td.value { font-size: 18px; font-weight: 600; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.value { font-size: 18px; font-weight: 600; font-variant-numeric: tabular-nums; }
+@media (max-width: 600px) { tr { display: flex; flex-wrap: wrap; padding: 3px 0; } th { display: none; } }
 """
 
 LONGEST = 300

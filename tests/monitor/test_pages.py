@@ -18,7 +18,7 @@ from labnis.storage import ESTIMATE, RunWriter, read_events
 from tests.monitor.browser import PROGRAM, BrowserPage, browser
 from tests.monitor.serving import Monitor, real_time_run
 from tests.monitor.test_reader import EVIL
-from tests.storage.conftest import COLUMNS, FREQUENCY, metadata, row
+from tests.storage.conftest import COLUMNS, FREQUENCY, finished, metadata, row
 
 pytestmark = [
     pytest.mark.documentation,
@@ -171,3 +171,18 @@ def test_a_click_in_the_history_leads_to_the_run(tmp_path: Path, start: Start, n
     page.value(TAP)
     page.wait_for(lambda text: "there is no run 00000000" in text)
     check_page(page, monitor)
+
+
+def test_a_page_finds_a_monitor_that_was_started_again(tmp_path: Path, start: Start, new_page: NewPage) -> None:
+    (tmp_path / "data").mkdir()
+    first = start()
+    page = new_page()
+    page.open(first.address, *PHONE)
+    page.wait_for(lambda text: "nothing runs" in text)
+    first.process.terminate()
+    first.process.wait()
+    with finished(RunWriter(tmp_path / "data", metadata(), COLUMNS, axes=[FREQUENCY])) as run:
+        run.append(row(0))
+    start(f"--port {first.port}")
+    page.value("heard -= 60000")  # as if it had heard nothing for a minute
+    page.wait_for(lambda text: run.run_id in text)

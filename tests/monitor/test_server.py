@@ -129,3 +129,10 @@ def test_a_port_in_use_is_named(labnis: Commands) -> None:
 def test_a_data_folder_that_is_not_there_is_told_on_the_page(start: Start) -> None:
     monitor = start("--port 0 --data nowhere")
     assert any("no such folder" in problem for problem in monitor.status()["problems"])
+
+
+def test_a_short_token_is_refused(labnis: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABNIS_MONITOR_TOKEN", "secret")
+    answer = labnis("monitor --allow fridge.lab.example")
+    assert answer.code == 2
+    assert "at least 16" in answer.err

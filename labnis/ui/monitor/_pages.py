@@ -27,6 +27,23 @@ TEMPLATE = """
 {% block postamble %}
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>body { margin: 0 auto; padding: 6px; box-sizing: border-box; max-width: 1380px; background: #f6f6f6; }</style>
+<script>
+// A page that hears nothing for long, as after a phone has slept, opens itself again as soon as the monitor answers.
+let heard = Date.now();
+function listen() {
+  const opened = window.Bokeh ? Bokeh.documents[0] : undefined;
+  if (opened === undefined) return setTimeout(listen, 500);
+  opened.on_change(() => { heard = Date.now(); });
+}
+async function look() {
+  if (document.hidden || Date.now() - heard < 40000) return;
+  const answer = await fetch("/status.json").catch(() => ({ok: false}));
+  if (answer.ok) location.reload();
+}
+listen();
+setInterval(look, 5000);
+document.addEventListener("visibilitychange", look);
+</script>
 {% endblock %}
 """
 

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import json
+import re
 import secrets
 import signal
 import time
@@ -38,6 +39,11 @@ SHARE = 20
 
 SHORTEST, LONGEST = 1.0, 10.0
 """Time (s) between two readings."""
+
+PING = 20.0
+"""Time (s) between two questions whether a page is still there, and that for its answer."""
+
+TOKEN = re.compile(r"[\w-]{16,}", re.ASCII)
 
 PAGES: Mapping[str, Callable[[Document, Snapshot], Page]] = {"/": StartPage, "/run": RunPage, "/history": HistoryPage}
 
@@ -75,13 +81,17 @@ def serve(
     Raises
     ------
     RequestError
-        It cannot listen there, or nobody could address it.
+        It cannot listen there, nobody could address it, or the token is too short or no word.
 
     """
     if not _is_loopback(address) and not allow:
         raise RequestError(
             f"--address {address} lets other computers in: name with --allow each host by which they address this one, "
             "such as --allow fridge.lab.example; nothing else is answered"
+        )
+    if token and not TOKEN.fullmatch(token):
+        raise RequestError(
+            "the token has at least 16 letters, digits, - and _; give another one, or none for a random one"
         )
     protected = not _is_loopback(address) or bool(allow)
     token = (token or secrets.token_urlsafe(24)) if protected else None
@@ -156,6 +166,9 @@ class _Monitor:
                 (r"/metrics", _Text, {"text": self._metrics, "kind": "text/plain; version=0.0.4; charset=utf-8"}),
             ],
             use_index=False,
+            # A phone that sleeps reads nothing: what it does not read is not kept for it.
+            websocket_ping_interval=PING,
+            websocket_ping_timeout=PING,
         )
         http = HTTPServer(tornado, max_body_size=1 << 16)
         server = BaseServer(IOLoop.current(), tornado, http)

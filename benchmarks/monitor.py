@@ -33,6 +33,9 @@ PAGES, PROMISED_GROWTH, PROMISED_MEMORY = 50, 0.05, 0.1
 ROUNDS, PHASE, WAIT = 8, 8.0, 20e-3  # s
 ROWS, FIRST_ROWS = 1_000_000, 50_000
 
+ESTIMATED = frozenset(round(1.05**power) for power in range(284))
+"""Rows with a live fit."""
+
 COLUMNS = (
     Column("bias", "V", "Bias"),
     Column("current", "A", "Current"),
@@ -63,7 +66,7 @@ def _append(run: RunWriter, number: int, points: int) -> None:
     run.append({
         "bias": bias, "current": bias / 24e3, "fridge_temperature": 0.01, "time_utc": time.time(), "point": number,
     })  # fmt: skip
-    if number % 500 == 0:
+    if number in ESTIMATED:
         value = {"value": 2e-4, "sigma": 1e-6, "unit": "eV"}
         run.event(ESTIMATE, f"live fit of {number} rows", rows=number, results={"gap": value, "resistance": value})
 

@@ -31,7 +31,7 @@ __all__ = ["monitor"]
 
 PAGES, PROMISED_GROWTH, PROMISED_MEMORY = 50, 0.05, 0.1
 ROUNDS, PHASE, WAIT = 8, 8.0, 20e-3  # s
-ROWS, FIRST_ROWS = 1_000_000, 50_000
+ROWS, STEP, FULL = 1_000_000, 50_000, 5
 
 ESTIMATED = frozenset(round(1.05**power) for power in range(284))
 """Rows with a live fit."""
@@ -110,22 +110,22 @@ def _phase(run: RunWriter, numbers: Iterator[int], points: int) -> NDArray[np.fl
 
 
 def _memory(folder: Path, watched: Monitor) -> Line:
-    """Memory of the monitor after a twentieth of a million rows, and after all."""
+    """Memory of the monitor after a quarter of a million rows, when all pages are open and full, and after all."""
     run = _run(folder, ROWS)
     process = psutil.Process(watched.process.pid)
     with _pages(watched, run.run_id):
         sizes = []
         for number in range(ROWS):
             _append(run, number, ROWS)
-            if number % FIRST_ROWS == FIRST_ROWS - 1:
+            if number % STEP == STEP - 1:
                 run.flush()
                 time.sleep(3.0)  # so that the monitor reads this
                 sizes.append(process.memory_info().rss)
     run.finish("done")
     assert watched.status()["runs"][0]["rows"] == ROWS
-    growth = float(np.mean(sizes[-3:]) / np.mean(sizes[:3])) - 1
+    growth = float(np.mean(sizes[-3:]) / np.mean(sizes[FULL : FULL + 3])) - 1
     return Line(
-        f"memory of the monitor with {PAGES} pages, from {FIRST_ROWS} to {ROWS} rows, larger by",
+        f"memory of the monitor with {PAGES} pages, from {FULL * STEP} to {ROWS} rows, larger by",
         f"{growth:+.1%}",
         f"{promise(f'at most {PROMISED_MEMORY:.0%}', growth <= PROMISED_MEMORY)}; it is {sizes[-1] / 1e6:.0f} MB",
     )

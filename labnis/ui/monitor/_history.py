@@ -104,8 +104,8 @@ def _figure_of(quantity: str, found: Sequence[Calibration]) -> Any:
             if part:
                 _draw(made, part, scale, state, ORANGE if state else colour, " ".join(filter(None, (device, state))))
     if known:
-        made.legend.background_fill_alpha = 0.5
-        made.legend.location = "top_left"
+        made.legend[0].orientation = "horizontal"
+        made.add_layout(made.legend[0], "above")  # in the figure it would hide results
     made.select_one(TapTool).callback = OpenURL(url="/run?id=@run", same_tab=True)
     return made
 

@@ -10,7 +10,7 @@ import pytest
 from labnis.experiment.run import stored_run
 from labnis.ledger import Ledger, LedgerUnavailableError
 from labnis.ledger.of_station import ledger_to_read
-from labnis.storage import ESTIMATE, RunWriter, open_run
+from labnis.storage import ESTIMATE, Column, RunWriter, open_run
 from labnis.ui.monitor import Image, Panel, Reader, RunView, metrics_text, status_of
 from procedures import IVSweep, ReflectionVsBias
 from tests.run.bench import dry_session
@@ -150,3 +150,25 @@ def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "151617-broken-00000000.h5").write_bytes(b"no HDF5")
     assert any("00000000" in problem for problem in reader.read().problems)
+
+
+def test_two_set_points_are_a_map_and_temperatures_of_the_stage_are_curves(tmp_path: Path) -> None:
+    reader = reader_of(tmp_path)
+    biases = np.linspace(-1e-3, 1e-3, 11)
+    for outer in ("gate", "stage"):
+        columns = [Column(outer, "V", outer), *COLUMNS[:2]]
+        grid = {outer: [0.0, 0.1, 0.2], "bias": biases}
+        run = RunWriter(tmp_path / "data", metadata(setpoints=(outer, "bias")), columns, grid=grid, signal="current")
+        for point in range(25):  # the last curve is not complete
+            at, bias = divmod(point, 11)
+            run.append({outer: grid[outer][at], "bias": biases[bias], "current": at + biases[bias], "point": point})
+        run.finish("aborted")
+        view = next(one for one in reader.read([run.run_id]).views if one.run_id == run.run_id)
+        first = view.panels[0]
+        if outer == "gate":
+            assert isinstance(first, Image)
+            assert first.values.shape == (11, 3)
+            assert np.isnan(first.values[3:, 2]).all()
+        else:
+            assert isinstance(first, Panel)
+            assert [series.x.size for series in first.series] == [11, 11, 3]

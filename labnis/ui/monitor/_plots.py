@@ -28,7 +28,7 @@ COLOURS = {
     "truth": BLACK,
 }
 FALLING = tuple(f"#{255:02x}{round(255 - 161 * i / 127):02x}{round(255 - 255 * i / 127):02x}" for i in range(128))
-LONGEST = 40
+LONGEST = 32
 """Characters of a text in a figure."""
 
 BESIDE_ZERO = diverging_palette(Blues256, FALLING[::-1], 256)

@@ -11,6 +11,7 @@ from benchmarks.cooler import cooler
 from benchmarks.current import current
 from benchmarks.fits import fits
 from benchmarks.live import live
+from benchmarks.monitor import monitor
 from benchmarks.resonators import resonators
 from benchmarks.storage import storage
 
@@ -22,7 +23,7 @@ def main() -> None:
     console = Console(width=110)
     console.print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}", highlight=False)
     table = Table("what", "result", "remark")
-    for part in (current, cooler, storage, fits, live, resonators, commands):
+    for part in (current, cooler, storage, fits, live, monitor, resonators, commands):
         for line in part():
             table.add_row(line.subject, line.figure, line.remark)
     console.print(table)

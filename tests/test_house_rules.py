@@ -52,7 +52,7 @@ def parsed(path: Path) -> ast.Module:
 
 # --- packages and modules --------------------------------------------------------------------------------------------
 
-DOORS = ("labnis.physics", "labnis.fit", "labnis.storage", "labnis.ledger", "labnis.station")
+DOORS = ("labnis.physics", "labnis.fit", "labnis.storage", "labnis.ledger", "labnis.station", "labnis.ui.monitor")
 VAGUE = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
 
 

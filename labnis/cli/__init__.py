@@ -35,6 +35,7 @@ COMMANDS = {
     "ls": ("looking", "List the runs in the data folder."),
     "show": ("looking", "Show the metadata, conditions and fits of runs."),
     "log": ("looking", "Show the events of a run: interlocks, faults, pauses, resumptions, warnings."),
+    "monitor": ("monitoring", "Show the runs that are measured now, and results over time, on web pages."),
     "budget": ("budgets", "Show what one standard uncertainty of each source contributes to the results of a run."),
     "refit": ("refitting", "Fit runs again, and print what moved by how many σ."),
     "calibrations": ("calibrations", "List the calibrations in the ledger."),

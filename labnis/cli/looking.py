@@ -13,7 +13,7 @@ from labnis.errors import RequestError
 from labnis.experiment.stored_fits import stored_fits
 from labnis.station import load_station
 from labnis.station.explaining import UNITS
-from labnis.storage import RunSummary, find_run, list_runs, read_events, read_metadata
+from labnis.storage import ESTIMATE, RunSummary, find_run, list_runs, read_events, read_metadata
 from labnis.ui.output import cells, listed, print_table, say, say_json, worded
 
 __all__ = ["log", "ls", "show"]
@@ -106,6 +106,8 @@ def log(
     done = metadata["status"] == "done"
     fits = stored_fits(path)[0]
     warnings = [(name, text) for name, fit in fits.items() for text in fit.warnings]
+    # Live fits are for programs that watch a run; the fits at its end are better.
+    events = [event for event in events if event.kind != ESTIMATE]
     if not events:
         calm = "nothing happened: " if done and not warnings else ""
         quiet = ", no warning" if done and not warnings else ""

@@ -33,6 +33,8 @@ class LiveFit:
         Called, in that thread, with every new fit.
     goals
         Goals at which the run may end.
+    on_close
+        Called when no further fit comes.
     at_once
         Fit before the next row is measured, each time there are 5 % more of them; for a simulated clock.
 
@@ -52,11 +54,13 @@ class LiveFit:
         goals: Sequence[PrecisionGoal] = (),
         *,
         at_once: bool = False,
+        on_close: Callable[[], None] = lambda: None,
     ) -> None:
         self._fit = fit
         self._on_update = on_update
         self._goals = tuple(goals)
         self._at_once = at_once
+        self._on_close = on_close
         self._rows, self._fit_at = 0, 1.0
         self._source: Callable[[], xarray.Dataset | None] | None = None
         self._wake = threading.Condition()
@@ -93,6 +97,7 @@ class LiveFit:
         if self._thread.is_alive():
             self._abandoned = True
             self._problem = TimeoutError(f"still fitting {patience:g} s after the end of the measurement")
+        self._on_close()
 
     @property
     def failure(self) -> str:

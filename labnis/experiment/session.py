@@ -22,11 +22,12 @@ from labnis.experiment.analysis import Analysis, FitContext, analyse, analyses_o
 from labnis.experiment.calibrations import Logbook, Prior, has_prior, latest_prior, passed_over, priors_of
 from labnis.experiment.checking import checked
 from labnis.experiment.curves import record_of
-from labnis.experiment.events import Ended, Fitted, Observer, Observers, RowRecorded, Started, VisaRecord
+from labnis.experiment.events import Ended, Observer, Observers, RowRecorded, Started, VisaRecord
 from labnis.experiment.failures import collecting, most_severe
 from labnis.experiment.fit_context import context_of
 from labnis.experiment.goals import PrecisionGoal, goals_of, outcomes_of
 from labnis.experiment.known_values import known_values
+from labnis.experiment.live_estimates import live_fit_of
 from labnis.experiment.live_fit import LiveFit
 from labnis.experiment.managed import managed
 from labnis.experiment.measuring import measure
@@ -256,7 +257,7 @@ class Session:
         self._observers(
             Started(procedure, writer.path, planned, planned_duration(procedure, self.station.config), first_point)
         )
-        live = self._live_fit(plan)
+        live = live_fit_of(plan, self._observers, writer.event, self.twin)
         safeguards = Safeguards(self.station, self.stop, writer.event, on_error=self._on_error)
         recorder = self._recorder(procedure, writer, live, safeguards, earlier)
         leaving, measuring = measure(
@@ -269,9 +270,9 @@ class Session:
                 writer.event("visa", self._record.problem)
             writer.flush()
         if live is not None:
-            live.close()
-            if live.reached:
-                with collecting(failures):
+            with collecting(failures):
+                live.close()
+                if live.reached:
                     writer.event("until", f"{live.reached} was reached: the run ends")
         if self.stop:
             bias = "" if failures else "the bias is at zero, "
@@ -324,18 +325,6 @@ class Session:
             return self._fits[analysis]
         wiring, where = self.station.config.wiring_record(), (self.ledger, self.data, analysis, self.cooldown)
         return latest_prior(*where, self._accept, wiring=wiring, simulated=self.simulated)
-
-    def _live_fit(self, plan: RunPlan) -> LiveFit | None:
-        if not plan.analyses or not (plan.goals or self._observers.need_fits):
-            return None
-        analysis = plan.analyses[0]
-
-        def on_update(found: FitResult) -> None:
-            self._observers(Fitted(analysis.name, found, published([analysis], {analysis.name: found})))
-
-        # The result of a dry run must not depend on the speed of this machine.
-        at_once = bool(plan.goals) and self.twin is not None
-        return LiveFit(plan.fit_primary, on_update, plan.goals, at_once=at_once)
 
     def _recorder(
         self,

@@ -75,6 +75,8 @@ class Database:
         SQLAlchemy URL, or the path of an SQLite file.
     wait
         Time (s) to wait for a connection, and for a process that holds the database.
+    read_only
+        Neither make nor change an SQLite file.
 
     Raises
     ------
@@ -83,13 +85,16 @@ class Database:
 
     """
 
-    def __init__(self, url: str | Path, wait: float) -> None:
+    def __init__(self, url: str | Path, wait: float, *, read_only: bool = False) -> None:
         parsed = _parsed(url)
         self.shown = _shown(parsed)
         self._secrets = _secrets(parsed)
         self._is_file = parsed.get_backend_name() == "sqlite"
         with self._faults():
-            if self._is_file and parsed.database and parsed.database != ":memory:" and "uri" not in parsed.query:
+            if self._is_file and read_only and parsed.database and "uri" not in parsed.query:
+                file = Path(parsed.database).absolute().as_uri()
+                parsed = parsed.set(database=file, query={"mode": "ro", "uri": "true"})
+            elif self._is_file and parsed.database and parsed.database != ":memory:" and "uri" not in parsed.query:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
             self._engine = engine_of(parsed, wait, self.shown)
 
@@ -117,6 +122,16 @@ class Database:
             stored = _stored_version(session.connection())
         if stored != NEWEST:
             self.migrate(NEWEST)
+
+    def check_version(self) -> None:
+        """LedgerUnavailableError where the tables are not those of this labnis; nothing is changed."""
+        with self.transaction("reading") as session:
+            stored = _stored_version(session.connection())
+        if stored != NEWEST:
+            raise LedgerUnavailableError(
+                f"ledger {self.shown}: its tables are of version {stored}, and this labnis has {NEWEST}. "
+                "`labnis calibrations` of this labnis brings an older one up to date."
+            )
 
     def migrate(self, version: str) -> None:
         """Change the tables to `version`, with all that is in them; all or nothing.

@@ -338,7 +338,12 @@ def _filtered(
 
 
 def open_ledger(
-    url: str | Path, *, device: str = "", wait: float = 5.0, valid_for: Mapping[str, timedelta] = MappingProxyType({})
+    url: str | Path,
+    *,
+    device: str = "",
+    wait: float = 5.0,
+    valid_for: Mapping[str, timedelta] = MappingProxyType({}),
+    read_only: bool = False,
 ) -> Ledger:
     """Open a ledger; create a new SQLite file with its folder, or migrate an older one.
 
@@ -352,17 +357,23 @@ def open_ledger(
         Time (s) to wait for a connection, and for a process that holds the database.
     valid_for
         Quantity → how long after its measurement a calibration of it is valid; any other one does not expire.
+    read_only
+        Create and migrate nothing.
 
     Raises
     ------
     LedgerUnavailableError
-        It cannot be opened, reached or written, its driver is missing, or a newer labnis wrote it.
+        It cannot be opened, reached or written, its driver is missing, or a newer labnis wrote it; with `read_only`
+        also where it does not exist, or an older one did.
     LedgerBusyError
         Another process holds it.
 
     """
-    database = Database(url, wait)
-    database.bring_up_to_date()
+    database = Database(url, wait, read_only=read_only)
+    if read_only:
+        database.check_version()
+    else:
+        database.bring_up_to_date()
     return Ledger(database, device, valid_for)
 
 

@@ -12,7 +12,7 @@ from labnis.ledger.errors import LedgerError, LedgerUnavailableError
 from labnis.station import StationConfig, load_station
 from labnis.storage import check_data_root, newest_versions, read_fits, read_metadata
 
-__all__ = ["doubts_by_fit", "doubts_of_run", "ledger_of", "own_ledger_of"]
+__all__ = ["doubts_by_fit", "doubts_of_run", "ledger_of", "ledger_to_read", "own_ledger_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,35 @@ def ledger_of(config: StationConfig, data: Path | None) -> Ledger:
 
     """
     folder = check_data_root(data or config.data)
+    ledger = open_ledger(_url_of(config, data, folder), device=config.device.name, valid_for=config.valid_for)
+    entered, problems = enter_pending(folder, ledger)
+    if entered:
+        logger.warning("the saved results of %d runs are in the ledger now", entered)
+    for problem in problems:
+        logger.warning(problem)
+    return ledger
+
+
+def ledger_to_read(station: Path, data: Path | None) -> Ledger:
+    """As `ledger_of`, only to be read: nothing is made or changed. With `data`, `station` is not read.
+
+    Raises
+    ------
+    ConfigurationError
+        As `ledger_of`.
+    LedgerError
+        There is no ledger yet, it does not answer, or its tables are of another version.
+
+    """
+    if data is not None:
+        return open_ledger(data / "ledger.sqlite", read_only=True)
+    config = load_station(station)
+    url = _url_of(config, None, config.data)
+    return open_ledger(url, device=config.device.name, valid_for=config.valid_for, read_only=True)
+
+
+def _url_of(config: StationConfig, data: Path | None, folder: Path) -> str | Path:
+    """File or URL of the station's ledger; with `data`, of that in this `folder`."""
     # A path is not pasted into a URL, where ?, # and % have a meaning.
     named = None if data is not None or config.ledger is None else config.ledger.get_secret_value()
     if not config.device.name and named is not None:
@@ -45,14 +74,7 @@ def ledger_of(config: StationConfig, data: Path | None) -> Ledger:
             ("labnis", "device"),
             "missing; a ledger that stations can share needs the name of the device, such as device: A7",
         )
-    url = folder / "ledger.sqlite" if named is None else _expanded(named)
-    ledger = open_ledger(url, device=config.device.name, valid_for=config.valid_for)
-    entered, problems = enter_pending(folder, ledger)
-    if entered:
-        logger.warning("the saved results of %d runs are in the ledger now", entered)
-    for problem in problems:
-        logger.warning(problem)
-    return ledger
+    return folder / "ledger.sqlite" if named is None else _expanded(named)
 
 
 def doubts_of_run(station: Path, data: Path | None, run: Path, fits: Mapping[str, Sequence[str]]) -> list[str]:

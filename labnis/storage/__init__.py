@@ -6,8 +6,9 @@ Errors: `labnis.storage.errors`. File layout: `labnis.storage._hdf5`. Reasons fo
 from labnis.storage._attributes import Status
 from labnis.storage._columns import Axis, Column, RunLayout
 from labnis.storage._disk import check_free_space
-from labnis.storage._events import Event
+from labnis.storage._events import ESTIMATE, Event
 from labnis.storage._folder import RunSummary, check_data_root, find_run, list_runs, slug, unreadable_runs
+from labnis.storage._following import FollowedFolder, FollowedRun, RunState
 from labnis.storage._metadata import (
     Environment,
     RunMetadata,
@@ -34,9 +35,10 @@ from labnis.storage.errors import (
 )  # fmt: skip
 
 __all__ = [
-    "Axis", "Column", "DataRootError", "DiskSpaceError", "Environment", "Event", "LayoutError",
+    "ESTIMATE", "Axis", "Column", "DataRootError", "DiskSpaceError", "Environment", "Event", "FollowedFolder",
+    "FollowedRun", "LayoutError",
     "RecoveryReport", "RowError", "RunFileError", "RunInUseError", "RunLayout", "RunMetadata", "RunNotFoundError",
-    "RunSummary", "RunWriter", "Status", "StorageError", "StorageWarning", "add_fits", "check_data_root",
+    "RunState", "RunSummary", "RunWriter", "Status", "StorageError", "StorageWarning", "add_fits", "check_data_root",
     "check_free_space", "checked_tags", "collect_environment", "dataset_of", "estimate_bytes", "find_run", "list_runs",
     "new_run_id", "newest_versions", "open_rows", "open_run", "read_events", "read_fits", "read_metadata", "recover",
     "resume_differences", "slug", "unreadable_runs",

@@ -20,9 +20,12 @@ from labnis.storage._disk import network_filesystem
 from labnis.storage._hdf5 import values_of
 
 __all__ = [
-    "Event", "HostMonitor", "WaitingEvents", "create_events", "event_from_plain", "event_to_plain", "load_events",
-    "new_event", "write_events",
+    "ESTIMATE", "Event", "HostMonitor", "WaitingEvents", "create_events", "event_from_plain", "event_to_plain",
+    "load_events", "new_event", "write_events",
 ]  # fmt: skip
+
+ESTIMATE = "estimate"
+"""Kind of the events that hold a live fit."""
 
 _TEXTS = ("time", "kind", "message", "details", "last")
 _CHUNK_EVENTS = 64

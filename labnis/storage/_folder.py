@@ -11,7 +11,7 @@ import os
 import re
 import tempfile
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,8 +29,11 @@ __all__ = [
     "check_data_root",
     "find_run",
     "list_runs",
+    "run_files",
     "run_id_of",
+    "run_order",
     "run_path",
+    "run_summary",
     "slug",
     "take_number",
     "unreadable_runs",
@@ -166,8 +169,8 @@ def list_runs(data_root: Path, *, tags: Iterable[str] = ()) -> list[RunSummary]:
 
     """
     wanted = set(tags)
-    summaries = [run for run in map(_summary, run_files(data_root)) if wanted <= set(run.tags)]
-    return sorted(summaries, key=_order)
+    summaries = [run for run in map(run_summary, run_files(data_root)) if wanted <= set(run.tags)]
+    return sorted(summaries, key=run_order)
 
 
 def unreadable_runs(found: Iterable[RunSummary], data_root: Path, cooldown: str) -> list[RunSummary]:
@@ -176,13 +179,15 @@ def unreadable_runs(found: Iterable[RunSummary], data_root: Path, cooldown: str)
     return [run for run in found if run.start is None and run.path.resolve().is_relative_to(folder)]
 
 
-def _order(run: RunSummary) -> tuple[bool, int, float]:
+def run_order(run: RunSummary) -> tuple[bool, int, float]:
+    """Sorts runs by their begin; those that cannot be read come last."""
     return run.start is None, run.number or 0, run.start.timestamp() if run.start else 0.0
 
 
-def _summary(path: Path) -> RunSummary:
+def run_summary(path: Path, known: Mapping[str, Any] | None = None) -> RunSummary:
+    """One line of a list of runs, by the metadata that are `known`, or else those in the file at `path`."""
     try:
-        found = _known_metadata(path)
+        found = _known_metadata(path) if known is None else known
         names = ("run_id", "procedure", "cooldown", "start", "status", "reason", "rows", "simulated", "note", "number")
         return RunSummary(path, tags=tuple(found["tags"]), **{name: found[name] for name in names})
     except RunFileError as error:

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     import xarray
 
 __all__ = [
-    "dataset_of", "metadata_and_damage", "open_rows", "open_run", "read_events", "read_fits", "read_metadata",
+    "dataset_of", "metadata_and_damage", "open_rows", "open_run", "opened_columns", "read_events", "read_file",
+    "read_fits", "read_metadata", "read_run", "upgraded",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -109,7 +110,7 @@ def _described(what: Column | Axis) -> dict[str, str]:
     return {"units": what.unit, "long_name": what.long_name}
 
 
-def _read(path: Path | str, load: Callable[[Any], T]) -> T:
+def read_run(path: Path | str, load: Callable[[Any], T]) -> T:
     """`load` of the open file; a file that changes at this moment is read again.
 
     Raises
@@ -135,6 +136,18 @@ def _read(path: Path | str, load: Callable[[Any], T]) -> T:
             f"{path}: cannot be read as a run: {sentence(problem)} "
             f"Its writer died; `labnis recover {path}` rebuilds the file."
         )
+    return read_file(path, load)
+
+
+def read_file(path: Path, load: Callable[[Any], T]) -> T:
+    """`load` of the open HDF5 file, whose writer has not died; a file that changes at this moment is read again.
+
+    Raises
+    ------
+    RunFileError
+        The message names the file.
+
+    """
     for _ in range(3):
         with contextlib.suppress(*DAMAGE), h5py.File(path, "r") as file:
             return load(file)
@@ -164,12 +177,30 @@ def _load_rows(file: Any) -> tuple[dict[str, NDArray[Any]], RunLayout, dict[str,
         The file is not a run.
 
     """
+    columns, layout, rows = opened_columns(file)
+    attributes = read_attributes(file)
+    from_attributes(attributes)
+    _check_memory(max(rows, layout.points or 0) * layout.row_bytes)
+    values = {name: dataset[:rows] for name, dataset in columns.items()}
+    if layout.dimension != POINT:
+        values, layout = upgraded(values, layout)
+    check_points(values[POINT], layout)
+    return values, layout, attributes
+
+
+def opened_columns(file: Any) -> tuple[dict[str, Any], RunLayout, int]:
+    """The datasets of the columns, which have their values on the disk, the layout, and the number of complete rows.
+
+    Raises
+    ------
+    Any of DAMAGE
+        The file is not a run.
+
+    """
     check_links(file)
     rows = row_count(file)  # before the columns, which may become longer meanwhile
     data = file["data"]
     layout = read_layout(file) if "schema" in data.attrs else layout_of_version_1(data)
-    attributes = read_attributes(file)
-    from_attributes(attributes)
     columns = {c.name: data[c.name] for c in layout.columns if rows or c.name in data}
     for name, dataset in columns.items():
         column = layout.column(name)
@@ -179,12 +210,7 @@ def _load_rows(file: Any) -> tuple[dict[str, NDArray[Any]], RunLayout, dict[str,
                 f"column {name!r} has shape {dataset.shape} and type {dataset.dtype}; needed are {rows} rows, "
                 f"each of shape {shape[1:]} and type {dtype}"
             )
-    _check_memory(max(rows, layout.points or 0) * layout.row_bytes)
-    values = {name: dataset[:rows] for name, dataset in columns.items()}
-    if layout.dimension != POINT:
-        values, layout = upgraded(values, layout)
-    check_points(values[POINT], layout)
-    return values, layout, attributes
+    return columns, layout, rows
 
 
 def _check_memory(needed: int) -> None:
@@ -201,7 +227,7 @@ def _opened(path: Path | str, *, as_rows: bool) -> "xarray.Dataset":
             run["bias"].attrs["note"] = NOTE
         return run
 
-    return _read(path, load)
+    return read_run(path, load)
 
 
 def open_run(path: Path | str) -> "xarray.Dataset":
@@ -259,7 +285,7 @@ def metadata_and_damage(path: Path) -> tuple[dict[str, Any], str]:
     if journal.dead_writer:
         with _damage_of(journal_path(path)):
             return from_attributes(journal.attributes) | {"rows": journal.rows}, journal.damage
-    return _read(path, read_file_metadata), ""
+    return read_run(path, read_file_metadata), ""
 
 
 def read_fits(path: Path | str) -> dict[str, dict[str, Any]]:
@@ -276,7 +302,7 @@ def read_fits(path: Path | str) -> dict[str, dict[str, Any]]:
         check_links(file)
         return {name: read_fit(group) for name, group in members(file["fit"]).items()}
 
-    return _read(path, load)
+    return read_run(path, load)
 
 
 def read_events(path: Path | str) -> list[Event]:
@@ -293,7 +319,7 @@ def read_events(path: Path | str) -> list[Event]:
         check_links(file)
         return load_events(file)
 
-    return _read(path, load)
+    return read_run(path, load)
 
 
 # --- files of versions 1 and 2: no `point`, no grid, and `bias` is what the source read back --------------------------

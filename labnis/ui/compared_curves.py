@@ -13,8 +13,8 @@ from labnis.errors import RequestError
 from labnis.experiment.analysis import analyses_of_run
 from labnis.experiment.run import Run
 from labnis.fit import FitResult
-from labnis.ui.figures import abscissa, axes_of, of_fits, predicted, predictions, styled
-from labnis.ui.fit_curves import Scaled
+from labnis.ui.drawn_data import Scaled, abscissa, axes_of, of_fits, predicted, predictions
+from labnis.ui.figures import styled
 
 __all__ = ["compared_figure", "draw_compared", "in_sigma"]
 

@@ -1,11 +1,10 @@
 """Figures of runs: data, model and residuals.
 
-The model is what the analysis predicts (`predict`); nothing is computed a second time here. The data decide the kind
+What is drawn is in `labnis.ui.drawn_data`. The data decide the kind
 of figure: a curve over one set-point, a map over two, a map over set-point and frequency for traces.
 """
 
 import textwrap
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,24 +18,28 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
-from labnis.errors import LabnisWarning, RequestError
-from labnis.experiment.analysis import Analysis, analyses_of_run, can
+from labnis.errors import RequestError
 from labnis.experiment.run import Run, device_of, stored_run
-from labnis.fit import Estimate, FitResult, number_text
-from labnis.ui.fit_curves import FIT, Scaled, draw_fit_curves, quantities
+from labnis.fit import Estimate, number_text
+from labnis.ui.drawn_data import (
+    Scaled,
+    abscissa,
+    axes_of,
+    in_the_plane,
+    map_values,
+    of_fits,
+    predictions,
+    quantities,
+)
+from labnis.ui.fit_curves import FIT, draw_fit_curves
 from labnis.ui.trace_panels import draw_traces, fitted_traces
 
 __all__ = [
     "DATA",
-    "abscissa",
     "annotate",
-    "axes_of",
     "draw_data",
     "draw_runs",
     "figure_of",
-    "of_fits",
-    "predicted",
-    "predictions",
     "styled",
 ]
 
@@ -114,54 +117,6 @@ def _header(metadata: Mapping[str, Any], run: Run) -> str:
     return f"{run.procedure}  {run.run_id}  {where}\n{mark}{metadata['start']:%Y-%m-%d %H:%M}"
 
 
-def predictions(run: Run) -> dict[str, Any]:
-    """Column → values that the fits of `run` predict for it, shaped like the column; the primary analysis first."""
-    found: dict[str, Any] = {}
-    for analysis in analyses_of_run(run.metadata):
-        fit = run.fits.get(analysis.name)
-        if fit is not None:
-            found = {**predicted(analysis, fit, run.data), **found}
-    return found
-
-
-def of_fits(run: Run, method: str) -> dict[str, Any]:
-    """Column → what a `method` of the analyses says of it by the fits of `run`, shaped like the column.
-
-    Such as "left_out", which readings are glitches, and "residuals", in units of σ.
-    """
-    found: dict[str, Any] = {}
-    for analysis in analyses_of_run(run.metadata):
-        fit = run.fits.get(analysis.name)
-        if fit is not None and can(analysis, method):
-            found = {**_asked(analysis, method, fit, run.data), **found}
-    return found
-
-
-def predicted(analysis: Analysis, fit: FitResult, data: xarray.Dataset) -> dict[str, NDArray[Any]]:
-    """Column → values that `fit` predicts for it; empty, with a LabnisWarning, if `analysis` fails to predict."""
-    return _asked(analysis, "predict", fit, data) if can(analysis, "predict") else {}
-
-
-def _asked(analysis: Analysis, method: str, fit: FitResult, data: xarray.Dataset) -> dict[str, NDArray[Any]]:
-    """What a `method` of `analysis` returns by column; empty, with a LabnisWarning, if it fails."""
-    try:
-        found: Mapping[str, Any] = getattr(analysis, method)(fit, data)
-        return {name: _like_column(name, np.asarray(values), data) for name, values in found.items()}
-    except Exception as error:  # noqa: BLE001  # a lab's own code; the data are drawn in any case
-        problem = f"{type(error).__name__}: {error}"
-        warnings.warn(f"analysis {analysis.name}: {method} fails, its fit is not drawn: {problem}", LabnisWarning, 3)
-        return {}
-
-
-def _like_column(name: str, values: NDArray[Any], data: xarray.Dataset) -> NDArray[Any]:
-    if name not in data:
-        raise ValueError(f"{name!r} is no column of the data ({', '.join(map(str, data.data_vars))})")
-    shape = data[name].shape
-    if values.shape != shape or values.dtype.kind not in "biufc":
-        raise ValueError(f"{name} must be numbers of the shape {shape}, not {values.dtype} of {values.shape}")
-    return values
-
-
 def draw_data(
     target: Figure | SubFigure,
     data: xarray.Dataset,
@@ -189,25 +144,6 @@ def draw_data(
         # What is left out of traces is part of each value that is made of one.
         partly = any(np.ndim(where) > signal.ndim for where in (left_out or {}).values())
         _draw_curve(target, data, name, model, without, (residuals or {}).get(name), partly=partly)
-
-
-def axes_of(data: xarray.Dataset) -> set[str]:
-    """Dimensions of traces: those that some measured columns lack."""
-    scalars = [set(column.dims) for column in data.data_vars.values()]
-    common = set.intersection(*scalars) if scalars else set()
-    return {str(dim) for dim in data.dims} - {str(dim) for dim in common}
-
-
-def abscissa(data: xarray.Dataset, name: str) -> xarray.DataArray:
-    """Abscissa of a curve: the device voltage of a bias sweep, else the innermost set-point."""
-    if "device_voltage" in data and data["device_voltage"].dims == data[name].dims:
-        return data["device_voltage"]
-    swept = [c for c in data.coords.values() if set(c.dims) <= set(data[name].dims) and c.name != "point"]
-    if swept:
-        along: xarray.DataArray = swept[-1].broadcast_like(data[name])
-        return along
-    others = [column for key, column in data.data_vars.items() if key not in (name, "time", "time_utc", "quality")]
-    return others[0] if others and others[0].dims == data[name].dims else data["point"]
 
 
 def _draw_curve(
@@ -312,10 +248,10 @@ def _draw_isotherms(target: Figure | SubFigure, data: xarray.Dataset, name: str,
 
 def _draw_map(axis: Axes, data: xarray.Dataset, name: str, fast: str, left_out: NDArray[np.bool_]) -> None:
     """The signal over its innermost set-point and the dimension `fast`; further dimensions at their first value."""
-    column, slow, shown = _in_the_plane(data, data[name], fast)
+    column, slow, shown = in_the_plane(data, data[name], fast)
     if shown:
         axis.set_title(f"only at {', '.join(shown)}", loc="right", fontsize="xx-small")
-    values, label, center = _map_values(column, fast)
+    values, label, center = map_values(column, fast)
     x, y = Scaled.of(column[slow]), Scaled.of(column[fast])
     limit = float(np.nanpercentile(np.abs(values), 99.5)) if np.isfinite(values).any() else 1.0
     colors: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit} if center else {"cmap": "viridis"}
@@ -323,42 +259,10 @@ def _draw_map(axis: Axes, data: xarray.Dataset, name: str, fast: str, left_out: 
     axis.figure.colorbar(mesh, ax=axis, label=label)
     axis.set(xlabel=x.label, ylabel=y.label)
     if left_out.any():
-        marks, _, _ = _in_the_plane(data, data[name].copy(data=left_out.astype(np.float64)), fast)
+        marks, _, _ = in_the_plane(data, data[name].copy(data=left_out.astype(np.float64)), fast)
         at, beside = np.nonzero(marks.transpose(..., fast).values > 0)
         axis.plot(x.values[at], y.values[beside], "x", ms=4, color="black", label="left out of the fit")
         axis.legend(frameon=False, loc="upper left", fontsize="x-small")
-
-
-def _in_the_plane(data: xarray.Dataset, column: xarray.DataArray, fast: str) -> tuple[xarray.DataArray, str, list[str]]:
-    """The `column` over two rising dimensions, the slow one of these, and which others are held, in words."""
-    outer = [dim for dim in column.dims if dim != fast]
-    shown = []
-    while len(outer) > 1:
-        first = outer.pop(0)
-        column = column.isel({first: 0})
-        if data.sizes[first] > 1:
-            shown.append(f"{first} = {column[first].item():g} {column[first].attrs.get('units', '')}".rstrip())
-    slow = str(outer[0])
-    if slow == "point" and "bias" in data.coords:
-        # Points chosen one by one.
-        column = column.dropna("point", how="all").groupby("bias").mean()
-        slow = "bias"
-    for dim in (slow, fast):
-        index = column.get_index(dim)
-        if not index.is_unique or not (index.is_monotonic_increasing or index.is_monotonic_decreasing):
-            column = column.groupby(dim).mean()  # sorted by value; equal ones are averaged
-    return column, slow, shown
-
-
-def _map_values(column: xarray.DataArray, fast: str) -> tuple[Real, str, bool]:
-    """Values of a map (slow, fast), its label, and whether they lie on both sides of zero."""
-    values = column.transpose(..., fast).values
-    if np.iscomplexobj(values):
-        reference = next((row for row in values if np.isfinite(row).all()), values[0])
-        label = f"|{column.attrs.get('long_name', column.name)}|, change (dB)"
-        return 20 * np.log10(np.abs(values / reference)), label, True
-    scaled = Scaled.of(column.transpose(..., fast))
-    return scaled.values, scaled.label, bool((values < 0).any() and (values > 0).any())
 
 
 def annotate(axis: Axes, run: Run) -> None:

@@ -1,8 +1,7 @@
 """Panels with what fits say along a set-point, such as the electron temperature against the bias."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import xarray
@@ -11,8 +10,9 @@ from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
 from labnis.fit import scaled_unit
+from labnis.ui.drawn_data import Scaled, abscissa_of_curves, quantities
 
-__all__ = ["FIT", "Scaled", "draw_fit_curves", "quantities"]
+__all__ = ["FIT", "draw_fit_curves"]
 
 Real = NDArray[np.float64]
 
@@ -20,28 +20,6 @@ FIT = "#c8553d"
 
 # More labels of curves than these have a part of the panel for themselves.
 _FEW_LABELS, _FOR_LABELS = 2, 0.35
-
-
-@dataclass(frozen=True)
-class Scaled:
-    """Values in a unit with a suitable prefix."""
-
-    values: Real
-    label: str
-
-    @classmethod
-    def of(cls, column: xarray.DataArray) -> Self:
-        """The values of a column, and its name with the unit."""
-        return cls.together([column])[0]
-
-    @classmethod
-    def together(cls, columns: Sequence[xarray.DataArray]) -> list[Self]:
-        """Of several columns in one axis, in the unit of the one with the largest values."""
-        largest = max(_largest(column) for column in columns)
-        scale, unit = scaled_unit(largest, str(columns[0].attrs.get("units", "")))
-        words = str(columns[0].attrs.get("long_name", columns[0].name))
-        label = f"{words} ({unit})" if unit not in ("", "1") else words
-        return [cls(np.asarray(column.values, dtype=np.float64) / scale, label) for column in columns]
 
 
 def draw_fit_curves(target: Figure | SubFigure, curves: Sequence[xarray.Dataset]) -> None:
@@ -53,7 +31,7 @@ def draw_fit_curves(target: Figure | SubFigure, curves: Sequence[xarray.Dataset]
     for axis, name in zip(target.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         there = [one for one in curves if name in one]
         scale, unit = scaled_unit(max(_largest(one[name]) for one in there), str(there[0][name].attrs["units"]))
-        x = Scaled.of(there[0][_abscissa_of(there[0])])
+        x = Scaled.of(there[0][abscissa_of_curves(there[0])])
         for one in there:
             _draw_curve_of(axis, one, name, scale, points=one is not curves[0])
         if there[0] is curves[0] and len(there) > 1:  # points beyond the curves are known less and less
@@ -75,14 +53,9 @@ def draw_fit_curves(target: Figure | SubFigure, curves: Sequence[xarray.Dataset]
         told |= {*labels} - {"truth"} if len(there[0].dims) > 1 else set()
 
 
-def quantities(curves: Sequence[xarray.Dataset]) -> list[str]:
-    """Names of the curves, without those of their σ and of the truth."""
-    return list(dict.fromkeys(str(name) for one in curves for name in one.data_vars if f"{name}_sigma" in one))
-
-
 def _draw_curve_of(axis: Axes, curves: xarray.Dataset, name: str, scale: float, *, points: bool) -> None:
     """One quantity of one fit, in units of `scale`: a curve, or one for each temperature of the stage."""
-    x = np.atleast_2d(Scaled.of(curves[_abscissa_of(curves)]).values)
+    x = np.atleast_2d(Scaled.of(curves[abscissa_of_curves(curves)]).values)
     y, sigma = (np.atleast_2d(curves[column].values) / scale for column in (name, f"{name}_sigma"))
     drawn = f"{name}_truth" in curves and not (points and _is_told(axis))
     truth = np.atleast_2d(curves[f"{name}_truth"].values) / scale if drawn else None
@@ -115,11 +88,6 @@ def _span(lines: Sequence[Any], of: int) -> tuple[float, float]:
     values = np.concatenate([line.get_data()[of] for line in lines if line.get_linestyle() == "-"])
     margin = 0.04 * float(np.ptp(values))
     return float(values.min()) - margin, float(values.max()) + margin
-
-
-def _abscissa_of(curves: xarray.Dataset) -> str:
-    """The coordinate of curves that has all of their dimensions."""
-    return max(map(str, curves.coords), key=lambda name: curves[name].ndim)
 
 
 def _largest(column: xarray.DataArray) -> float:

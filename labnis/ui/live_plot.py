@@ -9,7 +9,8 @@ from labnis.experiment.analysis import Analysis, analyses_of
 from labnis.experiment.curves import curves_of
 from labnis.experiment.events import Ended, Event, Fitted, RowRecorded, Started
 from labnis.fit import FitResult
-from labnis.ui.figures import draw_data, predicted
+from labnis.ui.drawn_data import predicted
+from labnis.ui.figures import draw_data
 from labnis.ui.fit_curves import draw_fit_curves
 
 __all__ = ["LivePlot"]

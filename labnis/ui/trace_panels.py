@@ -10,7 +10,7 @@ from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
 from labnis.fit import number_text
-from labnis.ui.fit_curves import Scaled
+from labnis.ui.drawn_data import Scaled
 
 __all__ = ["draw_traces", "fitted_traces"]
 

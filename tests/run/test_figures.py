@@ -18,7 +18,8 @@ from labnis.experiment.events import Event, RowRecorded
 from labnis.experiment.run import Run
 from labnis.fit import FitContext, fit_reflection
 from labnis.fit.analyses import CurrentVoltage, EmittedPower, Reflection
-from labnis.ui.figures import annotate, draw_data, draw_runs, predictions
+from labnis.ui.drawn_data import predictions
+from labnis.ui.figures import annotate, draw_data, draw_runs
 from labnis.ui.live_plot import LivePlot
 from procedures import EmittedPowerVsBias, IsothermSweep, IVSweep, ReflectionVsBias
 from sim_instruments import SHIPPED_TRUTH, load_truth

@@ -17,7 +17,7 @@ from labnis.ledger.of_station import ledger_of
 from labnis.station import load_station
 from labnis.ui.output import cells, encodable, minute, print_table, say, say_json
 
-__all__ = ["calibrations", "record_of", "shown_estimate"]
+__all__ = ["calibrations", "record_of", "shown_estimate", "shown_mark"]
 
 
 def calibrations(
@@ -51,6 +51,11 @@ def shown_estimate(c: Calibration) -> Estimate:
     """The value ± σ, or limit, of a calibration, as it is shown."""
     value, sigma = (math.nan if one is None else one for one in (c.value, c.sigma))
     return Estimate(value, sigma, c.unit, c.systematic, c.limit)
+
+
+def shown_mark(c: Calibration) -> str:
+    """What stands behind the name of a calibration that does not count; empty for one that does."""
+    return " (revoked)" if c.revoked is not None else " ?" if c.warnings else ""
 
 
 def record_of(c: Calibration) -> dict[str, Any]:
@@ -88,7 +93,7 @@ def _show_batch(batch: list[Calibration]) -> None:
     stated = any(c.systematic is not None for c in batch)
     table = Table("quantity", encodable("value ± σ"), *(("noise", "systematic") if stated else ()), "run", "model")
     for c in batch:
-        name = c.quantity.replace("_", " ") + (" (revoked)" if c.revoked is not None else " ?" if c.warnings else "")
+        name = c.quantity.replace("_", " ") + shown_mark(c)
         found = shown_estimate(c)
         known = (math.nan, math.nan) if found.systematic is None else (found.statistical, found.systematic)
         parts = ["" if math.isnan(part) else number_text(part, c.unit) for part in known] if stated else []

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from labnis.cli.calibrations import record_of, shown_estimate
+from labnis.cli.calibrations import record_of, shown_estimate, shown_mark
 from labnis.cli.options import STATION, DataOption, JsonOption, SimulatedOption, StationOption, moment
 from labnis.errors import RequestError
 from labnis.fit import number_text
@@ -211,10 +211,6 @@ def shown_error(error: float) -> str:
     return "" if math.isnan(error) else f"{error:.2g}{' !' if error > 1 else ''}"
 
 
-def _mark(c: Calibration) -> str:
-    return " (revoked)" if c.revoked is not None else " ?" if c.warnings else ""
-
-
 def _part(c: Calibration, *, systematic: bool) -> str:
     """One of the two parts of σ; empty where it is not stated, or of a limit."""
     if c.systematic is None or c.sigma is None:
@@ -233,7 +229,7 @@ def _until(one: Validity) -> str:
 
 _CELLS: dict[str, Callable[[Validity], object]] = {
     "number": lambda one: one.calibration.number,
-    "quantity": lambda one: one.calibration.quantity + _mark(one.calibration),
+    "quantity": lambda one: one.calibration.quantity + shown_mark(one.calibration),
     "noise": lambda one: _part(one.calibration, systematic=False),
     "systematic": lambda one: _part(one.calibration, systematic=True),
     "measured": lambda one: minute(one.calibration.measured),

@@ -87,8 +87,8 @@ def refit(  # noqa: PLR0913, PLR0917  # options
     """Fit runs again, and print what moved by how many σ.
 
     Nothing is written without --commit. A run that used the fit of another one among them gets its new fit as a prior.
-    Without --fix, --prior, --set and --from all is as it was for each run, and so are doubts that another fit of its
-    data cannot clear: that it was revoked, needs what was revoked, or seems to be of another device.
+    Without --fix, --prior, --set and --from all is as it was when each run was measured, whatever its newest fit held.
+    Doubts that no fit of its data can clear stay: it was revoked, needs what was, or seems to be of another device.
     """
     config = load_station(station)
     folder = data or config.data
@@ -284,6 +284,7 @@ def _print_one(one: Refitted) -> None:
     if one.after:
         title = f"Refit of {one.procedure} {one.run_id}"
         print_table(estimate_table(one.after, doubtful=one.doubtful, title=title))
+        print_table(_moved_table([one]))
     for name, fit in one.fits.items():
         for text in fit.warnings:
             say(f"warning ({name}): {text}")
@@ -293,7 +294,8 @@ def _print_one(one: Refitted) -> None:
         say(f"{one.run_id}: data, priors and code are those of its newest fits")
 
 
-def _print_moved(found: Sequence[Refitted]) -> None:
+def _moved_table(found: Sequence[Refitted]) -> Table:
+    """Each result before and after, and by how many of its former σ it has moved."""
     table = Table("run", "result", "before", "after", encodable("moved (σ)"))
     for one in found:
         for name, old, new, sigmas in _moved(one):
@@ -301,6 +303,11 @@ def _print_moved(found: Sequence[Refitted]) -> None:
             text = "" if sigmas is None else f"{sigmas:+.2f}"
             before = "" if old is None else f"{old}{' ?' if name in one.doubtful_before else ''}"
             table.add_row(*cells([one.run_id, name, before, shown, text]))
+    return table
+
+
+def _print_moved(found: Sequence[Refitted]) -> None:
+    table = _moved_table(found)
     if table.row_count:
         print_table(table)
     told: dict[str, list[str]] = {}

@@ -303,7 +303,7 @@ def _with_stated(
     """Columns with the `numbers` that are stated; RequestError where they need none, or have one."""
     columns, belongs, data = _STATED[what]
     if of is not belongs:
-        raise RequestError(f"{what}: it is that of {data}; leave it out")
+        raise RequestError(f"{what}: it is that of {data}; name these columns, or leave it out")
     if own := [name for name in columns if name in read or name in names]:
         raise RequestError(f"{what}: there is a column {' and '.join(own)}, too; state it once")
     right = len(numbers) == len(columns) and all(0 < number < np.inf for number in numbers)

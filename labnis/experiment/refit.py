@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from labnis.errors import RequestError
@@ -76,8 +75,7 @@ def refit(
 
     """
     code = code_version(collect_environment())
-    doubts = {name: of_another_device(fit) for name, fit in stored_run(Path(path)).fits.items()}
-    return refit_by(code, path, fixed=fixed, priors=priors, only=only, stated=stated, doubts=doubts)
+    return refit_by(code, path, fixed=fixed, priors=priors, only=only, stated=stated)
 
 
 def refit_by(
@@ -88,11 +86,12 @@ def refit_by(
     priors: Mapping[str, FitResult | Estimate | tuple[float, float]] | None = None,
     only: str | None = None,
     stated: Mapping[str, Any] | None = None,
-    doubts: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    doubts: Mapping[str, Sequence[str]] | None = None,
 ) -> Run:
     """As `refit`, by this `code`, its version and commit: to look it up takes a good part of a fit.
 
-    `doubts` are warnings that the data cannot show (analysis → warnings).
+    `doubts` are warnings that the data cannot show (analysis → warnings); None for those of the newest fits that
+    another run contradicts them.
     """
     stored = stored_run(Path(path))
     metadata = stored.metadata
@@ -115,10 +114,11 @@ def refit_by(
     recorded = metadata["context"]["priors"]
     known = {name: FitResult.from_record(recorded[name]) for name in needs_of(analyses) if name in recorded} | given
     known |= {name: stored.fits[name] for name in needs_of(made) if name not in known and name in stored.fits}
+    if doubts is None:
+        doubts = {name: of_another_device(fit) for name, fit in stored.fits.items()}
     fits, problems = analyse(made, data, context, known, {} if told else _starts(made, stored, code))
-    needed = {
-        a.name: {name: {**known, **fits}[name] for name in declared_needs(a) if name in {**known, **fits}} for a in made
-    }
+    every = {**known, **fits}
+    needed = {a.name: {name: every[name] for name in declared_needs(a) if name in every} for a in made}
     fits = {name: with_statements_told(fit, told, needed[name]) for name, fit in fits.items()}
     fits = {name: replace(fit, warnings=(*fit.warnings, *doubts.get(name, ()))) for name, fit in fits.items()}
     _check_known(values, made, {**stored.fits, **fits}, problems)

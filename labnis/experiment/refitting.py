@@ -151,7 +151,8 @@ def refit_all(
         In the order of `paths`.
 
     """
-    known = {path: read_metadata(path) for path in dict.fromkeys(paths)}
+    # Not all of the metadata: those of a run take a megabyte.
+    known = {path: _named(read_metadata(path)) for path in dict.fromkeys(paths)}
     by_id = {metadata["run_id"]: path for path, metadata in known.items()}
     needed = {
         path: {used["fit"]: by_id[used["run_id"]] for used in metadata["calibrations"] if used["run_id"] in by_id}
@@ -185,6 +186,10 @@ def refit_all(
     return [found[path] for path in known]
 
 
+def _named(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: metadata[name] for name in ("run_id", "procedure", "calibrations")}
+
+
 def _submitted(
     executor: Executor,
     path: Path,
@@ -206,7 +211,7 @@ def kept_priors(paths: Sequence[Path], data: Path) -> list[str]:
 
     Runs that are not found in the folder `data` say nothing.
     """
-    known = [read_metadata(path) for path in paths]
+    known = [_named(read_metadata(path)) for path in paths]
     ids = {metadata["run_id"] for metadata in known}
     newest: dict[str, Mapping[str, str]] = {}
     told = []

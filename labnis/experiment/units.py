@@ -102,7 +102,7 @@ def converted(
     Raises
     ------
     RequestError
-        There is no such column, or its unit is not known or cannot be converted.
+        There is no such column, it has no numbers, or its unit is not known or cannot be converted.
 
     """
     source, unit = text, ""
@@ -113,7 +113,12 @@ def converted(
         unit = rest[:-1].strip()
     column, wanted = read[source], UNITS[name]
     unit = _SPELLED.get(unit or column.unit, unit or column.unit)
-    values = np.asarray(column.values, dtype=np.float64)
+    try:
+        values = np.asarray(column.values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise RequestError(f"{where}: {source!r} has no numbers: {error}") from error
+    if not values.size:
+        raise RequestError(f"{where}: {source!r} is empty")
     if not unit and wanted != "1":
         raise RequestError(f"{where}: the unit of {source!r} is not known; write it like {name}={source} ({wanted})")
     if wanted in _UNITLESS:

@@ -296,3 +296,15 @@ def test_a_reflection_in_a_text(labnis: Commands, calibrated: dict[str, Path], t
     known = Calibration.of(path).apply(package.open_run(path).data)["reflection"].values[3]
     columns = json.loads(answer.out)["columns"]
     np.testing.assert_allclose(np.squeeze(columns["reflection_re"]), known.real, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("frequency", "spectrum", "told"),
+    [([], [], "is empty"), (["a"] * 3, ["b"] * 3, "has no numbers: could not convert string to float")],
+)
+def test_columns_without_numbers_are_refused(
+    frequency: list[str], spectrum: list[str], told: str, calibrated: dict[str, Path]
+) -> None:
+    calibration = Calibration.of(calibrated["EmittedPowerVsBias"])
+    with pytest.raises(RequestError, match=told):
+        calibration.apply({"frequency (Hz)": frequency, "spectrum (W/Hz)": spectrum})

@@ -608,11 +608,19 @@ def test_a_conductance_without_a_current_is_fitted(tmp_path: Path, labnis: Comma
     assert same.results["gap"].value == pytest.approx(found["results"]["gap"]["value"], rel=1e-6)
 
 
+def test_another_number_of_junctions_is_doubted_in_a_conductance_alone(tmp_path: Path) -> None:
+    voltage, conductance = spectrum()
+    columns = {"device_voltage": voltage, "conductance": conductance}
+    found = import_run(columns, "IVSweep", data=tmp_path, device={"junctions": 2}, excitation=20e-6)
+    (told,) = found.fits["differential_conductance"].warnings
+    assert "the gap would be 102.5 µeV with 2 in series, and with one junction that of aluminium, 205 µeV" in told
+
+
 @pytest.mark.parametrize(
     ("columns", "excitation", "told"),
     [
         (("device_voltage", "conductance"), None, "excitation missing; .* --excitation 20uV"),
-        (("device_voltage", "current"), 2e-5, "excitation: it is that of conductance of IVSweep without a current"),
+        (("device_voltage", "current"), 2e-5, "of conductance of IVSweep without a current; name these columns, or"),
         (("device_voltage", "conductance", "excitation"), 2e-5, "there is a column excitation, too; state it once"),
         (("device_voltage", "conductance"), -1.0, "excitation: -1 cannot be; give excitation in V"),
     ],

@@ -356,6 +356,7 @@ def test_what_rests_on_a_revoked_fit_stays_in_doubt_until_it_has_another_prior(
     better = json.loads(labnis(f"run ReflectionVsBias --dry-run --json --seed 9 {FEW_TRACES}").out)["runs"][0]
     mended = labnis(f"refit {runs[2]} --from {better} --commit")
     assert mended.code == 0, mended.err
+    assert "moved (σ)" in mended.out and " dB ? " in mended.out, "what it was, which was in doubt"
     last = json.loads(labnis("ledger history gain --simulated --json").out)[-1]
     assert last["warnings"] == [] and last["until"] is None
     assert last["used"] == [["reflection", Path(better).stem.rpartition("-")[2]]]

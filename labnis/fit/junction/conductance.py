@@ -12,6 +12,7 @@ from labnis.fit.arrays import Real, check_numbers, curve
 from labnis.fit.given import refuse_unphysical, stated
 from labnis.fit.junction._array import PAIR, JunctionArray, Junctions
 from labnis.fit.junction._curve_data import LOCKIN_PHASE, reach_text, refuse_shifted
+from labnis.fit.junction._curve_doubts import other_junctions
 from labnis.fit.junction._excitation import first_harmonic, phases
 from labnis.fit.junction._pair import ASSUMED, PairModel, pair_parameters
 from labnis.fit.junction._unequal_pair import ASYMMETRY
@@ -137,7 +138,9 @@ def fit_conductance(
         with suppress(FitError):
             fits.append(fitted_from(attempt))
     found = array.of_device(min(fits, key=lambda fit: fit.noise), datum=array.conductance)
-    return replace(found, assumed=stated(array.factors, found, fixed or {}, given or {}))
+    other = [] if "gap" in {**(fixed or {}), **(given or {})} else other_junctions(array, found["gap"].value)
+    assumed = stated(array.factors, found, fixed or {}, given or {})
+    return replace(found, assumed=assumed, warnings=(*found.warnings, *other))
 
 
 def _starts(parameters: Sequence[Parameter], voltage: Real) -> list[Sequence[Parameter]]:

@@ -43,7 +43,7 @@ COMMANDS = {
     "apply": ("applying", "Show spectra or S11 as they are at the device."),
     "import": ("importing", "Make a run of a file of another program, and fit it."),
     "export": ("exporting", "Write a run as a file of another program."),
-    "report": ("reporting", "Write what was measured, with figures, results and settings, into one file."),
+    "report": ("reporting", "Write what was measured, with figures, results, doubts and settings, into one file."),
     "compare": ("comparing", "Compare runs: settings that differ, and how far their results are apart."),
     "ledger": ("ledger", "What was valid when, what depends on what; revoke calibrations, and note something on them."),
     "recover": ("recovering", "Make an interrupted run readable and complete, from its journal."),

@@ -40,7 +40,7 @@ from labnis.storage import (
     unreadable_runs,
 )
 from labnis.ui.estimates import estimate_table
-from labnis.ui.output import cells, console_of, encodable, print_table, say, say_json
+from labnis.ui.output import cells, console_of, encodable, print_table, say, say_json, width_of
 
 __all__ = ["refit"]
 
@@ -283,7 +283,7 @@ def _moved(one: Refitted) -> Iterator[tuple[str, Any, Any, float | None]]:
 def _print_one(one: Refitted) -> None:
     if one.after:
         title = f"Refit of {one.procedure} {one.run_id}"
-        print_table(estimate_table(one.after, doubtful=one.doubtful, title=title))
+        print_table(estimate_table(one.after, doubtful=one.doubtful, title=title, width=width_of(sys.stdout)))
         print_table(_moved_table([one]))
     for name, fit in one.fits.items():
         for text in fit.warnings:

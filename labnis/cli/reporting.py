@@ -27,7 +27,7 @@ def report(
     station: StationOption = STATION,
     data: DataOption = None,
 ) -> None:
-    """Write what was measured, with figures, results, budgets, doubts and settings, into one file.
+    """Write what was measured, with figures, results, doubts and settings, into one file.
 
     It needs nothing else, and can be sent to a colleague. A PDF is printed by Chromium or Chrome, where there is one.
     """

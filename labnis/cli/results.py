@@ -1,11 +1,12 @@
 """Results of runs at the end of a command: printed, and its exit code."""
 
+import sys
 from collections.abc import Mapping, Sequence
 
 from labnis.errors import DataQualityError
 from labnis.experiment.run import Run
 from labnis.ui.estimates import estimate_table
-from labnis.ui.output import print_table, say, say_json
+from labnis.ui.output import print_table, say, say_json, width_of
 
 __all__ = ["print_results", "refuse_doubtful"]
 
@@ -42,6 +43,7 @@ def print_results(runs: Sequence[Run], truth: Mapping[str, float] | None, *, sim
     if results:
         title = "Results of a SIMULATED measurement" if simulated else "Results"
         doubtful = [name for name, fit in fits.items() if fit.warnings]
-        print_table(estimate_table(results, truth=truth, doubtful=doubtful, title=title))
+        width = width_of(sys.stdout)
+        print_table(estimate_table(results, truth=truth, doubtful=doubtful, title=title, width=width))
     for one in runs:
         say(one.path)

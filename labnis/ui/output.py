@@ -34,6 +34,7 @@ __all__ = [
     "say_json",
     "shown",
     "steady_streams",
+    "width_of",
     "worded",
 ]
 
@@ -184,7 +185,8 @@ def _plain(value: Any) -> Any:
 
 def encodable(text: str) -> str:
     """`text` in characters of standard output's encoding, so that the width of a cell is known before it is printed."""
-    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    stream = getattr(sys.stdout, "rich_proxied_file", sys.stdout)  # beside a live display, what it stands for
+    encoding = getattr(stream, "encoding", None) or "ascii"
     return text.encode(encoding, "labnis").decode(encoding)
 
 
@@ -197,6 +199,11 @@ def cells(texts: Iterable[object], longest: int = 1000) -> list[Text]:
 def console_of(stream: TextIO, widest: int = _WIDEST) -> Console:
     """A console on `stream`; one that is no terminal gets whole lines without colours."""
     return Console(file=stream, width=None if stream.isatty() else widest, highlight=False, emoji=False)
+
+
+def width_of(stream: TextIO) -> float:
+    """Characters in a line of `stream`; infinite where it is no terminal."""
+    return console_of(stream).width if stream.isatty() else math.inf
 
 
 def print_table(table: Table, *, err: bool = False, widest: int = _WIDEST) -> None:

@@ -1,6 +1,7 @@
 """The live display of a run in a terminal: progress, time to go, and the present estimates."""
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -9,6 +10,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from labnis.experiment.analysis import analyses_of
 from labnis.experiment.events import Ended, Event, Fitted, RowRecorded, Started
 from labnis.experiment.preflight import PlannedRun
 from labnis.experiment.run import Run
@@ -16,7 +18,7 @@ from labnis.fit import number_text
 from labnis.station import StationConfig
 from labnis.ui.compliance import compliance_text
 from labnis.ui.estimates import estimate_table
-from labnis.ui.output import print_table, shown
+from labnis.ui.output import print_table, shown, width_of
 
 __all__ = ["TerminalDisplay", "preflight_text"]
 
@@ -104,6 +106,8 @@ class TerminalDisplay:
         )
         self._task: TaskID | None = None
         self._duration = math.nan
+        self._points: int | None = None
+        self._fits = False
         self._live: Live | None = None
 
     @property
@@ -117,22 +121,29 @@ class TerminalDisplay:
             case Started() if not self._quiet:
                 self._start(event)
             case RowRecorded() if self._task is not None:
-                remaining = self._duration * (1 - event.percent / 100)
-                left = f"{_clock(remaining)} to go" if math.isfinite(remaining) else ""
-                self._progress.update(self._task, completed=event.rows, left=left)
+                self._progress.update(self._task, completed=event.rows, left=self._left(event))
             case Fitted() if self._live is not None:
-                self._live.update(Group(self._progress, estimate_table(event.results)))
+                table = estimate_table(event.results, title="So far, ± noise alone", width=self._console.width)
+                self._live.update(Group(self._progress, table))
             case Ended():
                 self._finish(event.run)
 
     def _start(self, event: Started) -> None:
         name = type(event.procedure).__name__
-        self._duration = event.duration
+        self._duration, self._points = event.duration, event.points
+        self._fits = bool(analyses_of(event.procedure))
         mark = "[bold magenta]SIMULATED[/] " if self.simulated else ""
         self._task = self._progress.add_task(f"{mark}{name}", total=event.points, left="")
         self._console.print(f"{mark}{name} → {escape(shown(event.path))}", soft_wrap=True)
         self._live = Live(self._progress, console=self._console, transient=True, refresh_per_second=8)
         self._live.start()
+
+    def _left(self, event: RowRecorded) -> str:
+        """What is still to be waited for."""
+        if event.rows == self._points and self._fits:
+            return "fitting"
+        remaining = self._duration * (1 - event.percent / 100)
+        return f"{_clock(remaining)} to go" if math.isfinite(remaining) else ""
 
     def _finish(self, run: Run) -> None:
         """Show the final estimates."""
@@ -168,7 +179,8 @@ class TerminalDisplay:
     def _show_results(self) -> None:
         run, self._run = self._run, None
         if run is not None and run.results and not self._quiet:
-            print_table(estimate_table(run.results, doubtful=run.doubtful), err=True)
+            table = estimate_table(run.results, doubtful=run.doubtful, width=width_of(sys.stderr))
+            print_table(table, err=True)
 
     def _say(self, text: str) -> None:
         self._console.print(shown(text), style="yellow", soft_wrap=True, markup=False)

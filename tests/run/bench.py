@@ -144,10 +144,10 @@ class Watcher:
 
 
 @contextmanager
-def dry_session(folder: Path, observer: Observer, truth: str = "truth.yaml") -> Iterator[Session]:
+def dry_session(folder: Path, *observers: Observer, truth: str = "truth.yaml") -> Iterator[Session]:
     """A session at the twin, with station file and data below `folder`."""
     with open_session(
-        folder / "station.yaml", dry_run=True, twin=folder / truth, data=folder / "data", observers=[observer]
+        folder / "station.yaml", dry_run=True, twin=folder / truth, data=folder / "data", observers=observers
     ) as session:
         yield session
 

@@ -37,7 +37,8 @@ def test_a_run_has_data_fit_results_and_a_figure(sweep: Run) -> None:
     assert "±" in sweep._repr_html_()
     assert (sweep.metadata["tags"], sweep.metadata["note"]) == (["first"], "a note")
     axes = sweep.plot().axes
-    assert [axis.get_ylabel() for axis in axes[:2]] == ["Current (nA)", "residual / σ"]
+    panels = ["Current (nA)", "|Current| (nA)", "|Conductance| (µS)", "residual / σ"]
+    assert [axis.get_ylabel() for axis in axes[:4]] == panels
 
 
 def test_one_text_is_one_tag_and_a_resumed_run_keeps_its_own(tmp_path: Path) -> None:

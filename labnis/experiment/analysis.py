@@ -72,15 +72,16 @@ class Analysis(Protocol):
     `context.given`: name → unit; without it these are the results), `needs` (names of analyses whose fits it takes as
     priors: of the same run where the procedure declares them, else the newest of the session or the cooldown),
     `secondary` (True where another analysis of the same data is more precise: its results are published as
-    `name.result` and are never a prior), `predict(fit, data)`, `left_out(fit, data)` and `residuals(fit, data)` (column
-    → values in its shape: expected ones, whether the fit leaves a reading out, and measured less expected in units of
-    σ), `curves(fit, data)` (a dataset along one coordinate, such as the electron temperature against the bias, with
-    each σ as NAME_sigma; or along `point` at each `stage`, with the coordinates fridge_temperature of `stage` and
-    device_voltage of both), `sensitivity(fit, data, setpoints, context, priors)`, `budgeted(fit, data, context,
-    priors)` (returns the fit with its budget of systematic uncertainty) or, in its place, `budget_by_refit = True`
-    (repeats the fit with data that err by what is stated), `truth(truth)`, `restarts(fit)` (whether a refit by the
-    same code starts at this fit, the newest in the file; no subclass inherits it), and `refusal(context)` (why no run
-    on such a device can be fitted, in words, which is said before it is measured; empty if it can).
+    `name.result` and are never a prior), `predict(fit, data)`, `left_out(fit, data)`, `residuals(fit, data)` and
+    `offsets(fit, data)` (column → values in its shape: expected ones, whether the fit leaves it out, measured less
+    expected in units of σ, and what the meter adds), `curves(fit, data)` (a dataset along one coordinate, such as the
+    electron temperature against the bias, with each σ as NAME_sigma; or along `point` at each `stage`, with the
+    coordinates fridge_temperature of `stage` and device_voltage of both), `sensitivity(fit, data, setpoints, context,
+    priors)`, `budgeted(fit, data, context, priors)` (the fit with its budget of systematic uncertainty) or, in its
+    place, `budget_by_refit = True` (repeats the fit with data that err as stated), `truth(truth)`, `restarts(fit)`
+    (whether a refit by the same code starts at this fit, the newest in the file; no subclass inherits it), and
+    `refusal(context)` (why no run on such a device can be fitted, in words, which is said before it is measured; empty
+    if it can).
 
     Attributes
     ----------

@@ -159,6 +159,11 @@ class _Curve(BudgetedAnalysis):
         model, pair, places = self.fitted_model(fit, data)
         return _by_column(data, places, model.residuals(pair.values) / pair.noise, np.nan)
 
+    def offsets(self, fit: FitResult, data: xarray.Dataset) -> dict[str, Real]:
+        """Return what the meter of the column adds to it, in its shape; nothing where the fit has no such parameter."""
+        name = f"{self.column}_offset"
+        return {self.column: np.full(data[self.column].shape, fit[name].value)} if name in fit.names else {}
+
     def fitted_model(
         self, fit: FitResult, data: xarray.Dataset
     ) -> tuple[Model, FitResult, dict[str, NDArray[np.intp]]]:

@@ -36,6 +36,7 @@ from labnis.fit.resonator.emitted_power import (
     emission_evaluated,
     emission_left_out,
     emission_model,
+    emission_residuals,
     emission_sensitivity,
     fit_emitted_power,
 )
@@ -45,6 +46,7 @@ from labnis.fit.resonator.reflection import (
     reflection_evaluated,
     reflection_left_out,
     reflection_model,
+    reflection_residuals,
     reflection_sensitivity,
 )
 from labnis.fit.resonator.resonance import fit_resonance, resonance_model
@@ -133,6 +135,11 @@ class Reflection(BudgetedAnalysis):
         points = Points(data)
         return {"s11": points.like("s11", reflection_left_out(fit, traces_of(points, slice(None), junctions_of(fit))))}
 
+    def residuals(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
+        """Return `s11` less the expected one, both parts in units of their σ."""
+        points = Points(data)
+        return {"s11": points.like("s11", reflection_residuals(fit, traces_of(points, slice(None), junctions_of(fit))))}
+
     def sensitivity(
         self, fit: FitResult, data: xarray.Dataset, setpoints: ArrayLike, context: FitContext, priors: Priors
     ) -> Sensitivity:
@@ -190,6 +197,16 @@ class EmittedPower(BudgetedAnalysis):
         found = {"spectrum": points.like("spectrum", bins)}
         if "band_power" in data:
             found["band_power"] = points.like("band_power", bins.any(axis=-1))
+        return found
+
+    def residuals(self, fit: FitResult, data: xarray.Dataset) -> Predictions:
+        """Return `spectrum` and `band_power` less what is expected, in units of σ."""
+        points = Points(data)
+        spectra = spectra_of(points, slice(None), fit.inputs.get("fridge_temperature", 0.0), junctions_of(fit))
+        bins, bands = emission_residuals(fit, spectra)
+        found = {"spectrum": points.like("spectrum", bins)}
+        if "band_power" in data:
+            found["band_power"] = points.like("band_power", bands)
         return found
 
     def sensitivity(

@@ -13,7 +13,7 @@ from labnis.errors import RequestError
 from labnis.experiment.analysis import analyses_of_run
 from labnis.experiment.run import Run
 from labnis.fit import FitResult
-from labnis.ui.drawn_data import Scaled, abscissa, axes_of, of_fits, predicted, predictions
+from labnis.ui.drawn_data import Scaled, abscissa, axes_of, fit_of_run, predicted
 from labnis.ui.figures import styled
 
 __all__ = ["compared_figure", "draw_compared", "in_sigma"]
@@ -53,7 +53,7 @@ def compared_figure(runs: Sequence[Run]) -> Figure:
                 f"--figure: curves with one value per set-point, or single traces, are drawn together; {run.run_id} "
                 f"({run.procedure}) has several traces. Leave it out, or draw each run by `labnis show RUN --figure`."
             )
-    figure = Figure(figsize=(4.8, 5.4), layout="constrained")
+    figure = Figure(figsize=(3.4, 4.0), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     along = [run.data[_FREQUENCY] if traced else abscissa(run.data, name) for run in runs]
     values = [_decibels(run.data[name]) if traced else run.data[name] for run in runs]
@@ -67,9 +67,9 @@ def compared_figure(runs: Sequence[Run]) -> Figure:
             lower.plot(x.values.ravel(), apart.ravel(), color=f"C{number}", **style)
         upper.set_ylabel(y.label)
         lower.set_xlabel(x.label)
-    upper.legend(frameon=False, fontsize="xx-small")
-    lower.axhline(0, color="black", lw=0.8)
-    lower.set_ylabel(f"less the fit of {first.run_id} / {'dB' if traced else 'σ'}", fontsize="small")
+    upper.legend()
+    lower.axhline(0, color="black")
+    lower.set_ylabel(f"less the fit of {first.run_id} / {'dB' if traced else 'σ'}")
     return figure
 
 
@@ -95,7 +95,8 @@ def _in_decibels(first: Run, run: Run, name: str) -> Any:
 def in_sigma(first: Run, run: Run, name: str) -> Any:
     """Readings of a `run`, less what the fit of the `first` expects at its set-points, in σ; None without fits."""
     measured = np.asarray(run.data[name].values, dtype=np.float64)
-    own, residuals = predictions(run).get(name), of_fits(run, "residuals").get(name)
+    said = fit_of_run(run)
+    own, residuals = said.model.get(name), said.residuals.get(name)
     for analysis in analyses_of_run(first.metadata):
         fit = first.fits.get(analysis.name)
         expected = predicted(analysis, _with_zeros_of(fit, run), run.data).get(name) if fit is not None else None

@@ -5,7 +5,7 @@ The model is what the analysis predicts (`predict`); nothing is computed a secon
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -18,28 +18,35 @@ from labnis.experiment.run import Run
 from labnis.fit import FitResult, scaled_unit
 
 __all__ = [
+    "FitOfData",
     "Scaled",
     "abscissa",
     "abscissa_of_curves",
     "axes_of",
+    "fit_of_data",
+    "fit_of_run",
     "in_the_plane",
+    "is_curve",
     "map_values",
-    "of_fits",
     "predicted",
-    "predictions",
     "quantities",
-    "said_of",
 ]
 
 Real = NDArray[np.float64]
 
+# Dimensions along which the same set-points come again.
+_AGAIN = ("direction", "repeat", "point")
+# A curve of fewer points has its fit drawn at more of them; one of still fewer is no curve.
+_FEW, _FEWEST, _MANY = 200, 3, 400
+
 
 @dataclass(frozen=True)
 class Scaled:
-    """Values in a unit with a suitable prefix."""
+    """Values in a unit with a suitable prefix: those in the original unit are so many times `scale`."""
 
     values: Real
     label: str
+    scale: float
 
     @classmethod
     def of(cls, column: xarray.DataArray) -> Self:
@@ -54,23 +61,73 @@ class Scaled:
         scale, unit = scaled_unit(largest, str(columns[0].attrs.get("units", "")))
         words = str(columns[0].attrs.get("long_name", columns[0].name))
         label = f"{words} ({unit})" if unit not in ("", "1") else words
-        return [cls(values / scale, label) for values in every]
+        return [cls(values / scale, label, scale) for values in every]
 
 
-def predictions(run: Run) -> dict[str, Any]:
-    """Column → values that the fits of `run` predict for it, shaped like the column; the primary analysis first."""
-    return said_of(analyses_of_run(run.metadata), run.fits, run.data, "predict")
+@dataclass(frozen=True)
+class FitOfData:
+    """What fits say of the columns of their data: column → values in its shape.
 
+    Attributes
+    ----------
+    model
+        Expected values.
+    left_out
+        Which readings a fit leaves out as glitches.
+    residuals
+        Measured less expected, in units of σ; of complex values both parts.
+    offsets
+        What the meter adds.
+    line
+        Data at more points along the abscissa of a curve, where it has few, and what is expected there; None otherwise.
 
-def of_fits(run: Run, method: str) -> dict[str, Any]:
-    """Column → what a `method` of the analyses says of it by the fits of `run`, shaped like the column.
-
-    Such as "left_out", which readings are glitches, and "residuals", in units of σ.
     """
-    return said_of(analyses_of_run(run.metadata), run.fits, run.data, method)
+
+    model: Mapping[str, Any] = field(default_factory=dict)
+    left_out: Mapping[str, Any] = field(default_factory=dict)
+    residuals: Mapping[str, Any] = field(default_factory=dict)
+    offsets: Mapping[str, Any] = field(default_factory=dict)
+    line: tuple[xarray.Dataset, Mapping[str, Any]] | None = None
 
 
-def said_of(
+def fit_of_run(run: Run) -> FitOfData:
+    """What the fits of `run` say of its data."""
+    return fit_of_data(analyses_of_run(run.metadata), run.fits, run.data)
+
+
+def fit_of_data(analyses: Sequence[Analysis], fits: Mapping[str, FitResult], data: xarray.Dataset) -> FitOfData:
+    """What the `fits` of `analyses` say of `data`; of a column that several predict, the first."""
+    model, left_out, residuals, offsets = (
+        _said(analyses, fits, data, method) for method in ("predict", "left_out", "residuals", "offsets")
+    )
+    found, fine = FitOfData(model, left_out, residuals, offsets), _finely(data)
+    if fine is None or data.attrs["signal"] not in found.model:
+        return found
+    return replace(found, line=(fine, _said(analyses, fits, fine, "predict")))
+
+
+def _finely(data: xarray.Dataset) -> xarray.Dataset | None:
+    """Data at more points along the abscissa of the signal; None where it is no curve of a few points."""
+    signal = data[str(data.attrs["signal"])]
+    if not is_curve(data, str(signal.name)) or axes_of(data):
+        return None
+    along = abscissa(data, str(signal.name))
+    x = np.asarray(along.values, dtype=np.float64).ravel()
+    known = np.flatnonzero(np.isfinite(x))
+    known = known[np.argsort(x[known], kind="stable")]
+    if not _FEWEST <= np.unique(x[known]).size < _FEW:
+        return None
+    fine = np.union1d(x[known], np.linspace(x[known[0]], x[known[-1]], _MANY))
+    columns = {
+        str(name): ("point", np.interp(fine, x[known], column.values.ravel()[known]), column.attrs)
+        for name, column in data.variables.items()
+        if column.dims == signal.dims and column.dtype.kind == "f"
+    }
+    columns[str(along.name)] = ("point", fine, along.attrs)
+    return xarray.Dataset(columns, attrs=data.attrs)
+
+
+def _said(
     analyses: Iterable[Analysis], fits: Mapping[str, FitResult], data: xarray.Dataset, method: str
 ) -> dict[str, Any]:
     """Column → what a `method` of the `analyses` says of it by their `fits`; the first analysis comes first."""
@@ -114,6 +171,13 @@ def axes_of(data: xarray.Dataset) -> set[str]:
     return {str(dim) for dim in data.dims} - {str(dim) for dim in common}
 
 
+def is_curve(data: xarray.Dataset, name: str) -> bool:
+    """Whether the column `name` has a value at each value of one set-point, perhaps several times."""
+    dims = [str(dim) for dim in data[name].dims if data.sizes[dim] > 1]
+    several = len([dim for dim in dims if dim not in _AGAIN]) > 1
+    return bool(dims) and not several and "stage" not in dims and not axes_of(data) & {*dims}
+
+
 def abscissa(data: xarray.Dataset, name: str) -> xarray.DataArray:
     """Abscissa of a curve: the device voltage of a bias sweep, else the innermost set-point."""
     if "device_voltage" in data and data["device_voltage"].dims == data[name].dims:
@@ -126,17 +190,17 @@ def abscissa(data: xarray.Dataset, name: str) -> xarray.DataArray:
     return others[0] if others and others[0].dims == data[name].dims else data["point"]
 
 
-def in_the_plane(data: xarray.Dataset, column: xarray.DataArray, fast: str) -> tuple[xarray.DataArray, str, list[str]]:
+def in_the_plane(column: xarray.DataArray, fast: str) -> tuple[xarray.DataArray, str, list[str]]:
     """The `column` over two rising dimensions, the slow one of these, and which others are held, in words."""
     outer = [dim for dim in column.dims if dim != fast]
     shown = []
     while len(outer) > 1:
         first = outer.pop(0)
-        column = column.isel({first: 0})
-        if data.sizes[first] > 1:
+        size, column = column.sizes[first], column.isel({first: 0})
+        if size > 1:
             shown.append(f"{first} = {column[first].item():g} {column[first].attrs.get('units', '')}".rstrip())
     slow = str(outer[0])
-    if slow == "point" and "bias" in data.coords:
+    if slow == "point" and "bias" in column.coords:
         # Points chosen one by one.
         column = column.dropna("point", how="all").groupby("bias").mean()
         slow = "bias"

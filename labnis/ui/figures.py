@@ -22,13 +22,14 @@ from labnis.errors import RequestError
 from labnis.experiment.run import Run, device_of, stored_run
 from labnis.fit import Estimate, number_text
 from labnis.ui.drawn_data import (
+    FitOfData,
     Scaled,
     abscissa,
     axes_of,
+    fit_of_run,
     in_the_plane,
+    is_curve,
     map_values,
-    of_fits,
-    predictions,
     quantities,
 )
 from labnis.ui.fit_curves import FIT, draw_fit_curves
@@ -52,7 +53,11 @@ STYLE = Path(__file__).with_name("labnis.mplstyle")
 # A curve whose smallest values (this percentile) are less than this part of its largest is also drawn logarithmically.
 _LOW, _SMALL = 10, 0.01
 # Characters of a line of warnings.
-_WIDTH = 95
+_WIDTH = 85
+# Inch: a column of a journal, in which letters of 6 points can be read.
+_COLUMN = 3.4
+# Of residuals, the largest that has a colour of its own.
+_LARGEST = 5.0
 
 
 def draw_runs(paths: Sequence[Path], file: Path, style: Path | None = None) -> None:
@@ -86,28 +91,29 @@ def styled(style: Path | None = None) -> Iterator[None]:
 def _figure_of(paths: Sequence[Path]) -> Figure:
     runs = [stored_run(path) for path in paths]
     panels = max(len(quantities(list(run.curves.values()))) for run in runs)
-    models = [predictions(run) for run in runs]
-    heights = [_heights(run, model) for run, model in zip(runs, models, strict=True)]
-    size = (max(4.8, 2.6 * panels) * len(paths), max(map(sum, heights)))
+    fits = [fit_of_run(run) for run in runs]
+    heights = [_heights(run, fit) for run, fit in zip(runs, fits, strict=True)]
+    size = (max(_COLUMN, 1.7 * panels) * len(paths), max(map(sum, heights)))
     figure = Figure(figsize=size, layout="constrained")
     places = figure.subfigures(1, len(paths), squeeze=False)[0]
-    for part, run, model, ratios in zip(places, runs, models, heights, strict=True):
+    for part, run, fit, ratios in zip(places, runs, fits, heights, strict=True):
         upper, *lower = part.subfigures(len(ratios), 1, height_ratios=ratios, squeeze=False)[:, 0]
-        draw_data(upper, run.data, model, of_fits(run, "left_out"), of_fits(run, "residuals"))
-        if name := fitted_traces(run.data, model):
-            draw_traces(lower[0], run.data, name, model[name])
+        draw_data(upper, run.data, fit)
+        if name := fitted_traces(run.data, fit.model):
+            draw_traces(lower[0], run.data, name, fit)
         if run.curves:
             draw_fit_curves(lower[-1], list(run.curves.values()))
-        part.suptitle(_header(run.metadata, run), fontsize="small")
-        annotate(upper.axes[0], run)
+        part.suptitle(_header(run.metadata, run), fontsize="medium")
+        annotate(upper, run)
     return figure
 
 
-def _heights(run: Run, model: Mapping[str, Any]) -> list[float]:
+def _heights(run: Run, fit: FitOfData) -> list[float]:
     """Of the parts of a run's figure (inch): data, traces with their fit, and what the fits say along a set-point."""
-    further = len(_logarithmic(run.data, str(run.data.attrs["signal"]), model))
-    traces, curves = bool(fitted_traces(run.data, model)), bool(run.curves)
-    return [4.2 + 1.2 * further, *([2.6] if traces else []), *([2.4] if curves else [])]
+    name = str(run.data.attrs["signal"])
+    further = 0.9 * len(_logarithmic(run.data, name, fit)) + 1.8 * (name in fit.model and _is_map(run.data, name))
+    traces, curves = bool(fitted_traces(run.data, fit.model)), bool(run.curves)
+    return [3.2 + further, *([1.9] if traces else []), *([1.8] if curves else [])]
 
 
 def _header(metadata: Mapping[str, Any], run: Run) -> str:
@@ -117,67 +123,83 @@ def _header(metadata: Mapping[str, Any], run: Run) -> str:
     return f"{run.procedure}  {run.run_id}  {where}\n{mark}{metadata['start']:%Y-%m-%d %H:%M}"
 
 
-def draw_data(
-    target: Figure | SubFigure,
-    data: xarray.Dataset,
-    model: Mapping[str, Any],
-    left_out: Mapping[str, Any] | None = None,
-    residuals: Mapping[str, Any] | None = None,
-) -> None:
-    """Draw the signal of `data` with its `model` (column → values), and residuals below a curve; isotherms together.
+def draw_data(target: Figure | SubFigure, data: xarray.Dataset, fit: FitOfData | None = None) -> None:
+    """Draw the signal of `data` with its `fit`, and residuals below; isotherms together.
 
-    Readings that the fit leaves out (column → which of them) are marked. Without `residuals` (column → in units of σ)
-    they are in units of their own scatter.
+    Readings that the fit leaves out are marked. Residuals without a σ are in units of their own scatter.
     """
-    name = str(data.attrs["signal"])
-    signal = data[name]
-    without = np.broadcast_to(np.asarray((left_out or {}).get(name, False)), signal.shape)
-    setpoints = [str(dim) for dim in signal.dims if dim not in axes_of(data)]
-    traces = [str(dim) for dim in signal.dims if dim in axes_of(data)]
-    if traces:
-        _draw_map(target.subplots(), data, name, traces[-1], without)
-    elif setpoints == ["stage", "bias"]:
-        _draw_isotherms(target, data, name, model)
-    elif len([dim for dim in setpoints if dim not in ("direction", "repeat", "point")]) > 1:
-        _draw_map(target.subplots(), data, name, setpoints[-1], without)
+    fit, name = fit or FitOfData(), str(data.attrs["signal"])
+    setpoints = [str(dim) for dim in data[name].dims]
+    if setpoints == ["stage", "bias"]:
+        _draw_isotherms(target, data, name, fit.model)
+    elif _is_map(data, name) or _has_traces(data, name):
+        _draw_maps(target, data, name, fit)
     else:
-        # What is left out of traces is part of each value that is made of one.
-        partly = any(np.ndim(where) > signal.ndim for where in (left_out or {}).values())
-        _draw_curve(target, data, name, model, without, (residuals or {}).get(name), partly=partly)
+        _draw_curve(target, data, name, fit)
 
 
-def _draw_curve(
-    target: Figure | SubFigure,
-    data: xarray.Dataset,
-    name: str,
-    model: Mapping[str, Any],
-    left_out: NDArray[np.bool_],
-    residuals: Real | None,
-    *,
-    partly: bool,
-) -> None:
-    x, y = Scaled.of(abscissa(data, name)), Scaled.of(data[name])
-    fitted = name in model
-    logarithmic = _logarithmic(data, name, model)
+def _has_traces(data: xarray.Dataset, name: str) -> bool:
+    return bool(axes_of(data) & {*map(str, data[name].dims)})
+
+
+def _is_map(data: xarray.Dataset, name: str) -> bool:
+    """Whether there is a value for each pair of set-points, or for each of more of them."""
+    varied = [dim for dim in data[name].dims if dim not in ("direction", "repeat", "point", "stage")]
+    return not _has_traces(data, name) and len(varied) > 1
+
+
+def _draw_maps(target: Figure | SubFigure, data: xarray.Dataset, name: str, fit: FitOfData) -> None:
+    """The signal over its innermost set-point and the next one, or over the frequency; and residuals of the former."""
+    fast, signal = str(data[name].dims[-1]), data[name]
+    if not _is_map(data, name) or name not in fit.model:
+        axis = target.subplots()
+        _draw_map(axis, signal, fast)
+    else:
+        axis, below = target.subplots(2, 1, sharex=True)
+        _draw_map(axis, signal, fast)
+        rest, unit = _residuals(signal, fit)
+        words = {"units": "", "long_name": f"residual / {unit}"}
+        _draw_map(below, signal.copy(data=rest).assign_attrs(words), fast, limit=_LARGEST)
+    left_out = np.broadcast_to(np.asarray(fit.left_out.get(name, False)), signal.shape)
+    if left_out.any():
+        marks, slow, _ = in_the_plane(signal.copy(data=left_out.astype(np.float64)), fast)
+        at, beside = np.nonzero(marks.transpose(..., fast).values > 0)
+        x, y = Scaled.of(marks[slow]), Scaled.of(marks[fast])
+        axis.plot(x.values[at], y.values[beside], "x", color="black", label="left out of the fit")
+        axis.legend(loc="upper left")
+
+
+def _draw_curve(target: Figure | SubFigure, data: xarray.Dataset, name: str, fit: FitOfData) -> None:
+    along = abscissa(data, name)
+    x, y = Scaled.of(along), Scaled.of(data[name])
+    fitted = name in fit.model
+    logarithmic = _logarithmic(data, name, fit)
     ratios = [3.0, *(1.5 for _ in logarithmic), *([1.0] if fitted else [])]
     axes = target.subplots(len(ratios), 1, sharex=True, height_ratios=ratios, squeeze=False)[:, 0]
     back = _way_back(data, name)
-    points: dict[str, Any] = {"marker": ".", "ms": 3, "color": DATA, "ls": ""}
-    rings: dict[str, Any] = {"marker": "o", "ms": 4, "mew": 0.6, "fillstyle": "none", "color": BACK, "ls": ""}
-    for way, style, label in ((~back, points, "measured"), (back, rings, "measured, reverse")):
+    for way, marker, color, label in ((~back, ".", DATA, "measured"), (back, "+", BACK, "measured, reverse")):
         if way.any():
-            axes[0].plot(x.values[way], y.values[way], label=label, **style)
+            axes[0].plot(x.values[way], y.values[way], marker, color=color, label=label)
+    left_out = np.broadcast_to(np.asarray(fit.left_out.get(name, False)), data[name].shape)
     if left_out.any():
+        # What is left out of traces is part of each value that is made of one.
+        partly = any(np.ndim(where) > data[name].ndim for where in fit.left_out.values())
         label = f"{'partly ' if partly else ''}left out of the fit"
-        axes[0].plot(x.values[left_out], y.values[left_out], "x", ms=6, color=FIT, label=label)
+        axes[0].plot(x.values[left_out], y.values[left_out], "x", ms=5, color=FIT, label=label)
     if fitted:
-        _draw_model(axes, data, name, np.asarray(model[name], dtype=np.float64), x, y, residuals)
+        line, expected = _line(data, name, fit)
+        axes[0].plot(line / x.scale, expected / y.scale, color=FIT, label="fit")
+        rest, unit = _residuals(data[name], fit)
+        for way, marker, color in ((~back, ".", DATA), (back, "+", BACK)):
+            axes[-1].plot(x.values[way], rest[way], marker, color=color)
+        axes[-1].axhline(0, color=FIT)
+        axes[-1].set_ylabel(f"residual / {unit}", fontsize="small")
     axes[0].set_ylabel(y.label)
     axes[-1].set_xlabel(x.label)
     if fitted or back.any():
-        axes[0].legend(frameon=False, loc="upper left", fontsize="x-small")
+        axes[0].legend(loc="upper left")
     for axis, column in zip(axes[1:], logarithmic, strict=False):
-        _draw_size(axis, data, column, x, model.get(column))
+        _draw_size(axis, data, column, x, fit)
 
 
 def _way_back(data: xarray.Dataset, name: str) -> NDArray[np.bool_]:
@@ -186,47 +208,58 @@ def _way_back(data: xarray.Dataset, name: str) -> NDArray[np.bool_]:
     return np.asarray((data["direction"] < 0).broadcast_like(data[name]).transpose(*data[name].dims).values)
 
 
-def _draw_model(
-    axes: Any, data: xarray.Dataset, name: str, model: Real, x: Scaled, y: Scaled, residuals: Real | None
-) -> None:
-    """The model in the order of the abscissa, and residuals in units of σ, or of their own scatter if it is unknown."""
-    measured = np.asarray(data[name].values, dtype=np.float64)
-    scale = np.nanmedian(np.abs(measured[measured != 0] / y.values[measured != 0])) if measured.any() else 1.0
-    order = np.argsort(x.values, axis=None)
-    axes[0].plot(x.values.ravel()[order], model.ravel()[order] / scale, color=FIT, lw=1, label="fit")
-    unit = "scatter" if residuals is None else "σ"
-    if residuals is None:
-        rest = measured - model
-        scatter = 1.4826 * np.nanmedian(np.abs(rest - np.nanmedian(rest)))
-        residuals = rest / scatter if scatter > 0 else np.full_like(rest, np.nan)
-    axes[-1].plot(x.values.ravel(), residuals.ravel(), ".", ms=2, color=DATA)
-    axes[-1].axhline(0, color=FIT, lw=0.8)
-    axes[-1].set_ylabel(f"residual / {unit}", fontsize="small")
+def _line(data: xarray.Dataset, name: str, fit: FitOfData) -> tuple[Real, Real]:
+    """Abscissa and model of the column `name` in the order of the abscissa: the line of the fit."""
+    along = abscissa(data, name)
+    x, model = along.values, fit.model[name]
+    if fit.line is not None and name in fit.line[1]:
+        x, model = fit.line[0][str(along.name)].values, fit.line[1][name]
+    x, model = np.ravel(x), np.ravel(model)
+    order = np.argsort(x)
+    return x[order], model[order]
 
 
-def _logarithmic(data: xarray.Dataset, name: str, model: Mapping[str, Any]) -> list[str]:
+def _residuals(signal: xarray.DataArray, fit: FitOfData) -> tuple[Real, str]:
+    """Residuals of the `signal`, and their unit: σ, or their own scatter where the analysis does not state it."""
+    name = str(signal.name)
+    if name in fit.residuals:
+        return np.asarray(fit.residuals[name], dtype=np.float64), "σ"
+    rest = np.asarray(signal.values, dtype=np.float64) - np.asarray(fit.model[name], dtype=np.float64)
+    scatter = 1.4826 * np.nanmedian(np.abs(rest - np.nanmedian(rest)))
+    return (rest / scatter if scatter > 0 else np.full_like(rest, np.nan)), "scatter"
+
+
+def _logarithmic(data: xarray.Dataset, name: str, fit: FitOfData) -> list[str]:
     """Columns whose size is also drawn on a logarithmic scale: the physics of a curve with a gap is far below its ends.
 
-    They are the signal, where its `model` is far smaller in a part of it than at the ends, and the conductance.
+    They are the signal, where its model is far smaller in a part of it than at the ends, and the conductance.
     """
-    if axes_of(data) & {*map(str, data[name].dims)} or len([d for d in data[name].dims if data.sizes[d] > 1]) != 1:
+    if not is_curve(data, name):
         return []
-    expected = np.abs(np.asarray(model.get(name, 0.0), dtype=np.float64))
-    wide = name in model and np.nanpercentile(expected, _LOW) < _SMALL * np.nanmax(expected, initial=0.0)
+    expected = np.abs(np.asarray(fit.model.get(name, 0.0), dtype=np.float64) - fit.offsets.get(name, 0.0))
+    wide = name in fit.model and np.nanpercentile(expected, _LOW) < _SMALL * np.nanmax(expected, initial=0.0)
     lockin = "conductance" in data and bool(np.isfinite(data["conductance"].values).any())
     return list(dict.fromkeys([*([name] if wide else []), *(["conductance"] if lockin else [])]))
 
 
-def _draw_size(axis: Axes, data: xarray.Dataset, name: str, x: Scaled, model: Any) -> None:
-    """The size of a column on a logarithmic scale, with the fit if there is one."""
-    y = Scaled.of(data[name])
-    order = np.argsort(x.values, axis=None)
-    axis.semilogy(x.values.ravel(), np.abs(y.values).ravel(), ".", ms=2, color=DATA)
-    if model is not None:
-        fit = np.asarray(model) * np.nanmax(np.abs(y.values)) / np.nanmax(np.abs(data[name].values))
-        axis.semilogy(x.values.ravel()[order], np.abs(fit).ravel()[order], color=FIT, lw=0.8)
-    axis.set_ylabel(f"|{y.label.replace(' (', '| (')}", fontsize="small")
-    axis.tick_params(labelsize="x-small")
+def _draw_size(axis: Axes, data: xarray.Dataset, name: str, x: Scaled, fit: FitOfData) -> None:
+    """The size of a column on a logarithmic scale, without what the meter adds, and with the fit if there is one."""
+    y, offset = Scaled.of(data[name]), float(np.nanmedian(fit.offsets.get(name, 0.0)))
+    size = np.abs(y.values - offset / y.scale)
+    axis.semilogy(x.values.ravel(), size.ravel(), ".", color=DATA)
+    if name in fit.model:
+        # The noise of the readings, not the depth of the model, is the lower end.
+        smallest = float(np.nanmin(size[size > 0], initial=np.inf))
+        line, expected = _line(data, name, fit)
+        axis.semilogy(line / x.scale, np.abs(expected - offset) / y.scale, color=FIT)
+        axis.set_ylim(bottom=smallest / 2 if np.isfinite(smallest) else None)
+    axis.set_ylabel(_size_label(y, offset=bool(offset)), fontsize="small")
+
+
+def _size_label(y: Scaled, *, offset: bool = False) -> str:
+    """Such as |Current − offset| (nA)."""
+    words, unit = y.label.partition(" (")[::2]
+    return f"|{words}{' − offset' if offset else ''}|" + (f"\n({unit}" if unit else "")
 
 
 def _draw_isotherms(target: Figure | SubFigure, data: xarray.Dataset, name: str, model: Mapping[str, Any]) -> None:
@@ -237,46 +270,46 @@ def _draw_isotherms(target: Figure | SubFigure, data: xarray.Dataset, name: str,
         y, expected = Scaled.of(data[column]), model.get(column)
         for number, kelvin in enumerate(data["stage"].values):
             color, label = f"C{number}", f"{kelvin * 1e3:.4g} mK" if kelvin else "base temperature"
-            axis.semilogy(x.values[number], np.abs(y.values[number]), ".", ms=3, color=color, label=label)
+            axis.semilogy(x.values[number], np.abs(y.values[number]), ".", color=color, label=label)
             if expected is not None:
-                curve = Scaled.of(data[column].copy(data=expected)).values[number]
-                axis.semilogy(x.values[number], np.abs(curve), color=color, lw=0.8)
-        axis.set_ylabel(f"|{y.label.replace(' (', '| (')}", fontsize="small")
+                axis.semilogy(x.values[number], np.abs(expected[number] / y.scale), color=color)
+        axis.set_ylabel(_size_label(y))
     axes[-1].set_xlabel(x.label)
-    axes[0].legend(frameon=False, loc="lower right", fontsize="xx-small")
+    axes[0].legend(loc="lower right")
 
 
-def _draw_map(axis: Axes, data: xarray.Dataset, name: str, fast: str, left_out: NDArray[np.bool_]) -> None:
-    """The signal over its innermost set-point and the dimension `fast`; further dimensions at their first value."""
-    column, slow, shown = in_the_plane(data, data[name], fast)
+def _draw_map(axis: Axes, signal: xarray.DataArray, fast: str, limit: float | None = None) -> None:
+    """A column over its innermost set-point and `fast`; further dimensions at their first value.
+
+    With a `limit` the colours go from its negative to it; otherwise those of both signs as far as 99.5 % of the values.
+    """
+    column, slow, shown = in_the_plane(signal, fast)
     if shown:
-        axis.set_title(f"only at {', '.join(shown)}", loc="right", fontsize="xx-small")
+        axis.set_title(f"only at {', '.join(shown)}", loc="right", fontsize="x-small")
     values, label, center = map_values(column, fast)
     x, y = Scaled.of(column[slow]), Scaled.of(column[fast])
-    limit = float(np.nanpercentile(np.abs(values), 99.5)) if np.isfinite(values).any() else 1.0
+    size = np.abs(values[np.isfinite(values)])
+    if limit is None:
+        limit = float(np.percentile(size, 99.5)) if size.size else 1.0
     colors: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit} if center else {"cmap": "viridis"}
     mesh = axis.pcolormesh(x.values, y.values, values.T, shading="nearest", rasterized=True, **colors)
-    axis.figure.colorbar(mesh, ax=axis, label=label)
+    beyond = center and size.max(initial=0.0) > limit
+    axis.figure.colorbar(mesh, ax=axis, label=label, extend="both" if beyond else "neither")
     axis.set(xlabel=x.label, ylabel=y.label)
-    if left_out.any():
-        marks, _, _ = in_the_plane(data, data[name].copy(data=left_out.astype(np.float64)), fast)
-        at, beside = np.nonzero(marks.transpose(..., fast).values > 0)
-        axis.plot(x.values[at], y.values[beside], "x", ms=4, color="black", label="left out of the fit")
-        axis.legend(frameon=False, loc="upper left", fontsize="x-small")
 
 
-def annotate(axis: Axes, run: Run) -> None:
+def annotate(target: Figure | SubFigure, run: Run) -> None:
     """Results above the data, with both parts of σ; those in doubt are marked, and the warnings follow."""
     shown = {name: estimate for name, estimate in run.results.items() if "." not in name}
     lines = [f"{name.replace('_', ' ')}{' ?' * (name in run.doubtful)} {_told(one)}" for name, one in shown.items()]
     warned = [*dict.fromkeys(text for name in shown for text in run.fit_of(name).warnings)]
     more = f" (and {len(warned) - 1} more, see labnis show)" if len(warned) > 1 else ""
     lines += textwrap.wrap(f"? {warned[0]}{more}", _WIDTH) if warned else []
-    axis.set_title("\n".join(lines), loc="left", fontsize="xx-small", color=FIT)
+    target.suptitle("\n".join(lines), x=0.02, ha="left", fontsize="x-small", color=FIT)
 
 
 def _told(estimate: Estimate) -> str:
     if estimate.limit is not None or estimate.systematic is None or not estimate.sigma:
         return f"{'= ' if estimate.limit is None else ''}{estimate}"
     noise, systematic = (number_text(part, estimate.unit) for part in (estimate.statistical, estimate.systematic))
-    return f"= {estimate} (noise {noise}, systematic {systematic})"
+    return f"= {estimate} (noise {noise}, syst. {systematic})"

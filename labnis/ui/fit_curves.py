@@ -37,19 +37,17 @@ def draw_fit_curves(target: Figure | SubFigure, curves: Sequence[xarray.Dataset]
         if there[0] is curves[0] and len(there) > 1:  # points beyond the curves are known less and less
             axis.set(xlim=_span(axis.lines, 0), ylim=_span(axis.lines, 1))
         # The true one, as in `Analysis.curves`; above, it is as the voltmeter reads it.
-        axis.set_xlabel(
-            x.label.replace("device_voltage", "device voltage, no offset").replace("_", " "), fontsize="small"
-        )
-        axis.set_ylabel(f"{name.replace('_', ' ')} ({unit})" if unit else name, fontsize="small")
+        axis.set_xlabel(x.label.replace("device_voltage", "voltage, no offset").replace("_", " "))
+        axis.set_ylabel(f"{name.replace('_', ' ')} ({unit})" if unit else name)
         axis.tick_params(labelsize="x-small")
         handles, labels = axis.get_legend_handles_labels()
         new = {label: handle for handle, label in zip(handles, labels, strict=True) if label not in told}
         if len(new) > _FEW_LABELS:
             low, high = axis.get_ylim()
             axis.set_ylim(low, high + _FOR_LABELS * (high - low))
-            axis.legend(new.values(), new.keys(), loc="upper center", ncols=2, frameon=False, fontsize="xx-small")
+            axis.legend(new.values(), new.keys(), loc="upper center", ncols=2)
         elif len(there[0].dims) == 1 or new:
-            axis.legend(new.values(), new.keys(), frameon=False, fontsize="xx-small")
+            axis.legend(new.values(), new.keys())
         told |= {*labels} - {"truth"} if len(there[0].dims) > 1 else set()
 
 
@@ -72,10 +70,10 @@ def _draw_curve_of(axis: Axes, curves: xarray.Dataset, name: str, scale: float, 
             axis.errorbar(at[there], y[number][there], sigma[number][there], **bars)
         else:
             axis.fill_between(at, y[number] - sigma[number], y[number] + sigma[number], color=color, alpha=0.3, lw=0)
-            axis.plot(at, y[number], color=color, lw=1, label=label)
+            axis.plot(at, y[number], color=color, label=label)
         if truth is not None:
             last, order = ("truth" if number == len(y) - 1 else None), np.argsort(at)
-            axis.plot(at[order], truth[number][order], "k--", lw=0.8, label=last, zorder=3)
+            axis.plot(at[order], truth[number][order], "k--", label=last, zorder=3)
 
 
 def _is_told(axis: Axes) -> bool:

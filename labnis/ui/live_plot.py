@@ -9,7 +9,7 @@ from labnis.experiment.analysis import Analysis, analyses_of
 from labnis.experiment.curves import curves_of
 from labnis.experiment.events import Ended, Event, Fitted, RowRecorded, Started
 from labnis.fit import FitResult
-from labnis.ui.drawn_data import predicted
+from labnis.ui.drawn_data import FitOfData, fit_of_data
 from labnis.ui.figures import draw_data
 from labnis.ui.fit_curves import draw_fit_curves
 
@@ -63,15 +63,15 @@ class LivePlot:
         if data is None:
             return
         self.figure.clear()
-        model, curves = {}, None
+        fit, curves = FitOfData(), None
         if self._analysis is not None and self._fit is not None:
-            model = predicted(self._analysis, self._fit, data)
+            fit = fit_of_data([self._analysis], {self._analysis.name: self._fit}, data)
             curves = curves_of(self._analysis, self._fit, data)
         if curves is None:
-            draw_data(self.figure, data, model)
+            draw_data(self.figure, data, fit)
         else:
             upper, lower = self.figure.subfigures(2, 1, squeeze=False, height_ratios=(3, 2))[:, 0]
-            draw_data(upper, data, model)
+            draw_data(upper, data, fit)
             draw_fit_curves(lower, [curves])
         self._show()
         self._drawn = now

@@ -225,7 +225,7 @@ def test_show_draws_all_runs_side_by_side(folder: Path, labnis: Commands, report
     answer = labnis(f"show {' '.join(report['runs'])} --figure report.png")
     assert answer.code == 0
     height, width, _ = imread(folder / "report.png").shape
-    assert (width, height) == (3 * 780, 1350)
+    assert (width, height) == (3 * 782, 1564), "one column of a journal each, 3.4 inch at 230 dots per inch"
     pixels = imread(folder / "report.png")[..., :3]
     for panel in range(3):
         part = pixels[:, panel * 750 : (panel + 1) * 750]

@@ -18,7 +18,7 @@ from labnis.experiment.events import Event, RowRecorded
 from labnis.experiment.run import Run
 from labnis.fit import FitContext, fit_reflection
 from labnis.fit.analyses import CurrentVoltage, EmittedPower, Reflection
-from labnis.ui.drawn_data import predictions
+from labnis.ui.drawn_data import FitOfData, fit_of_data, fit_of_run
 from labnis.ui.figures import annotate, draw_data, draw_runs
 from labnis.ui.live_plot import LivePlot
 from procedures import EmittedPowerVsBias, IsothermSweep, IVSweep, ReflectionVsBias
@@ -52,8 +52,16 @@ def test_a_curve_shows_data_model_and_residuals_in_units_of_their_scatter(sweep:
     x, y = curve_of(run, "measured")
     np.testing.assert_allclose(x, run.data["device_voltage"] * 1e3)
     np.testing.assert_allclose(y, run.data["current"] * 1e9)
-    _, model = curve_of(run, "fit")
-    np.testing.assert_allclose(np.sort(model), np.sort(predictions(run)["current"]) * 1e9, rtol=1e-9)
+    said = fit_of_run(run)
+    x, model = curve_of(run, "fit")
+    # At more points than were measured, and at these as well.
+    assert said.line is not None
+    fine, expected = said.line
+    np.testing.assert_allclose(x, fine["device_voltage"] * 1e3, rtol=1e-9)
+    np.testing.assert_allclose(model, expected["current"] * 1e9, rtol=1e-9)
+    order = np.argsort(run.data["device_voltage"].values)
+    at = np.searchsorted(fine["device_voltage"].values, run.data["device_voltage"].values[order])
+    np.testing.assert_allclose(expected["current"][at], said.model["current"][order], rtol=1e-6, atol=1e-13)
     residuals = axis_of(run.plot(), "residual / σ").lines[0].get_ydata()
     assert 0.5 < np.std(residuals) < 2
 
@@ -64,12 +72,32 @@ def axis_of(figure: Figure, label: str) -> Axes:
 
 
 def test_what_is_below_the_gap_is_seen_on_a_logarithmic_scale(sweep: Run) -> None:
-    for label, column, scale in (("|Current| (nA)", "current", 1e9), ("|Conductance| (µS)", "conductance", 1e6)):
+    offset = sweep.fits["current_voltage"]["current_offset"].value
+    assert offset
+    for label, column, zero in (
+        ("|Current − offset|\n(nA)", "current", offset),
+        ("|Conductance|\n(µS)", "conductance", 0.0),
+    ):
         axis = axis_of(sweep.plot(), label)
         assert axis.get_yscale() == "log"
+        scale = 1e9 if column == "current" else 1e6
         measured, fit = axis.lines
-        np.testing.assert_allclose(measured.get_ydata(), np.abs(sweep.data[column]) * scale)
-        np.testing.assert_allclose(np.sort(fit.get_ydata()), np.sort(np.abs(predictions(sweep)[column])) * scale)
+        np.testing.assert_allclose(measured.get_ydata(), np.abs(sweep.data[column] - zero) * scale, rtol=1e-6)
+        expected = np.abs(fit_of_run(sweep).line[1][column] - zero) * scale
+        np.testing.assert_allclose(np.sort(fit.get_ydata()), np.sort(expected))
+        # The readings, not the depth of the fit, are what the axis shows.
+        read = np.asarray(measured.get_ydata())
+        assert axis.get_ylim()[0] == pytest.approx(read[read > 0].min() / 2)
+
+
+def test_the_line_of_a_fit_through_a_few_points_is_a_curve(tmp_path: Path) -> None:
+    with dry_session(tmp_path, Watcher()) as session:
+        run = session.run(IVSweep(points=25, direction="up-down"))
+    x, _ = curve_of(run, "fit")
+    assert x.size > 400
+    assert (np.diff(x) > 0).all()
+    labels = [axis.get_ylabel() for axis in run.plot().axes]
+    assert "|Current − offset|\n(nA)" in labels, "a sweep in both directions is a curve, too"
 
 
 def test_a_figure_says_of_what_it_is(sweep: Run) -> None:
@@ -99,28 +127,33 @@ def test_traces_are_drawn_with_their_fit(procedure: Any, column: str, tmp_path: 
         if procedure is EmittedPowerVsBias:
             run = session.run(procedure(points=7, frequencies=61))
     drawn = next(axis for axis in run.plot().axes if len(axis.lines) == 6)
-    data, model = run.data[column].values, predictions(run)[column]
-    for line, values in zip(drawn.lines[:2], (data[0], model[0]), strict=True):
+    data, model = run.data[column].values, fit_of_run(run).model[column]
+    # The first of three: a fifth of the way.
+    for line, values in zip(drawn.lines[:2], (data[1], model[1]), strict=True):
         if column == "s11":
             found = line.get_xdata() + 1j * line.get_ydata()
             np.testing.assert_allclose(found, values / model[0], rtol=1e-9)
         else:
             np.testing.assert_allclose(line.get_ydata() / line.get_ydata().max(), values / values.max(), rtol=1e-9)
-    bars = [axis for axis in run.plot().axes if axis.get_ylabel() == "residual / scatter" and not axis.lines]
+    bars = [axis for axis in run.plot().axes if axis.get_ylabel() in ("residual / σ", "|residual| / σ")]
+    bars = [axis for axis in bars if not axis.lines]
     assert len(bars) == 1, "all residuals, with their scale"
+    (values,) = [mesh.get_array() for axis in run.plot().axes[-2:] for mesh in axis.collections if not axis.lines][:1]
+    scatter = np.median(np.abs(np.asarray(values))) / (1.1774 if column == "s11" else 0.6745)
+    assert scatter == pytest.approx(1, abs=0.15)
 
 
 def test_doubts_and_both_parts_of_sigma_stand_in_the_figure(sweep: Run) -> None:
-    assert "?" not in sweep.plot().axes[0].get_title(loc="left")
+    assert "?" not in sweep.plot().subfigs[0].subfigs[0].get_suptitle()
     fit = replace(sweep.fits["current_voltage"], warnings=("the cable is loose", "the fridge is warm"))
     source = Source("gain", "gain", "1", 1e-3, "normal", "sheet", "voltage.gain")
     column = np.where(np.array(fit.names) == "gap", 3e-7, 0.0)[:, None]
     doubted = replace(fit, budget=Budget((source,), column, ()))
     run = replace(sweep, fits={"current_voltage": doubted}, results={"gap": doubted["gap"]})
-    axis = Figure().subplots()
-    annotate(axis, run)
-    told = axis.get_title(loc="left")
-    assert told.startswith("gap ? = 21") and "systematic 300 neV" in told
+    figure = Figure()
+    annotate(figure, run)
+    told = figure.get_suptitle()
+    assert told.startswith("gap ? = 21") and "syst. 300 neV" in told
     assert "? the cable is loose (and 1 more, see labnis show)" in told
     assert "gap ? = " in repr(run)
 
@@ -147,7 +180,7 @@ def test_readings_that_the_fit_leaves_out_are_marked() -> None:
     analysis = CurrentVoltage()
     fit = analysis.fit(data, FitContext({"series_resistance": measuring.SERIES_RESISTANCE}), {})
     figure: Any = Figure()
-    draw_data(figure, data, analysis.predict(fit, data), analysis.left_out(fit, data))
+    draw_data(figure, data, fit_of_data([analysis], {analysis.name: fit}, data))
     (marks,) = [line for line in figure.axes[0].lines if line.get_label() == "left out of the fit"]
     assert marks.get_xdata() == pytest.approx([voltage[70]])
 
@@ -171,7 +204,7 @@ def test_spectra_with_bins_that_the_fit_leaves_out_are_marked() -> None:
     left_out = analysis.left_out(fit, data)
     assert np.argwhere(left_out["spectrum"]).tolist() == [[11, 149]]
     figure: Any = Figure()
-    draw_data(figure, data, analysis.predict(fit, data), left_out)
+    draw_data(figure, data, fit_of_data([analysis], {analysis.name: fit}, data))
     (marks,) = [line for line in figure.axes[0].lines if line.get_label() == "partly left out of the fit"]
     assert marks.get_xdata() == pytest.approx([spectra.device_voltage[11]])
 
@@ -186,7 +219,7 @@ def test_residuals_are_in_units_of_the_sigma_of_each_reading() -> None:
     analysis = CurrentVoltage()
     fit = analysis.fit(data, FitContext({"series_resistance": measuring.SERIES_RESISTANCE}), {})
     figure: Any = Figure()
-    draw_data(figure, data, analysis.predict(fit, data), {}, analysis.residuals(fit, data))
+    draw_data(figure, data, fit_of_data([analysis], {analysis.name: fit}, data))
     drawn = axis_of(figure, "residual / σ").lines[0].get_ydata()
     assert np.sqrt(np.mean(drawn**2)) == pytest.approx(1, abs=0.1)
     assert np.abs(drawn).max() < 5
@@ -207,7 +240,7 @@ def test_data_that_the_fit_leaves_out_are_marked_in_a_map(direction: int) -> Non
     analysis = Reflection()
     fit = analysis.fit(data, FitContext(), prior)
     figure: Any = Figure()
-    draw_data(figure, data, analysis.predict(fit, data), analysis.left_out(fit, data))
+    draw_data(figure, data, fit_of_data([analysis], {analysis.name: fit}, data))
     (marks,) = [line for line in figure.axes[0].lines if line.get_label() == "left out of the fit"]
     assert sorted(marks.get_xdata()) == pytest.approx(biases[[5, 9]])
     assert sorted(marks.get_ydata()) == pytest.approx(traces.frequency[[30, 80]])
@@ -242,7 +275,7 @@ def test_a_map_is_drawn_at_its_set_points_whatever_their_order() -> None:
     current = 10 * np.array([[2.0], [0.0], [4.0], [1.0]]) + biases  # the gate 2 occurs twice: 3 on average
     data = xarray.Dataset({"current": (("gate", "bias"), current)}, {"gate": gates, "bias": biases})
     figure: Any = Figure()
-    draw_data(figure, data.assign_attrs(signal="current"), {})
+    draw_data(figure, data.assign_attrs(signal="current"))
     (mesh,) = figure.axes[0].collections
     corners = mesh.get_coordinates()
     assert (np.diff(corners[0, :, 0]) > 0).all()
@@ -262,7 +295,7 @@ def test_the_power_in_the_band_has_the_fits_own_model(tmp_path: Path) -> None:
     with dry_session(tmp_path, Watcher()) as session:
         for step in (IVSweep(points=31), ReflectionVsBias(points=15, frequencies=101), EmittedPowerVsBias(points=15)):
             run = session.run(step)
-    model = predictions(run)["band_power"]
+    model = fit_of_run(run).model["band_power"]
     scatter = (run.data["band_power"].values - model) / model
     assert np.abs(scatter).max() < 5 / np.sqrt(150e3 * 10)
 
@@ -301,7 +334,7 @@ def test_a_window_follows_the_run(tmp_path: Path) -> None:
         session.run(IVSweep(points=14), until=["gap=1e-7%"])  # with a goal every row of a dry run is fitted
     assert plot.figure is not None
     labels = [axis.get_ylabel() for axis in plot.figure.axes]
-    assert labels[0] == "Current (nA)" and "residual / scatter" in labels
+    assert labels[0] == "Current (nA)" and "residual / σ" in labels
     assert [axis.get_ylabel()[:20] for axis in plot.figure.axes[-2:]] == ["electron temperature", "cooling power (fW)"]
 
 
@@ -362,7 +395,7 @@ def test_isotherms_are_drawn_together_with_what_is_expected_of_each() -> None:
         {"current": current, "conductance": abs(current)}, {"stage": stage, "bias": bias}, {"signal": "current"}
     )
     figure = Figure()
-    draw_data(figure, data, {"current": 1.5 * current.values})
+    draw_data(figure, data, FitOfData({"current": 1.5 * current.values}))
     upper, lower = figure.axes
     assert [line.get_label() for line in upper.lines[::2]] == ["base temperature", "200 mK"]
     for number, (measured, expected) in enumerate(zip(upper.lines[::2], upper.lines[1::2], strict=True)):

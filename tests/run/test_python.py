@@ -37,7 +37,7 @@ def test_a_run_has_data_fit_results_and_a_figure(sweep: Run) -> None:
     assert "±" in sweep._repr_html_()
     assert (sweep.metadata["tags"], sweep.metadata["note"]) == (["first"], "a note")
     axes = sweep.plot().axes
-    panels = ["Current (nA)", "|Current| (nA)", "|Conductance| (µS)", "residual / σ"]
+    panels = ["Current (nA)", "|Current − offset|\n(nA)", "|Conductance|\n(µS)", "residual / σ"]
     assert [axis.get_ylabel() for axis in axes[:4]] == panels
 
 

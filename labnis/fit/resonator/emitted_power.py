@@ -61,6 +61,7 @@ __all__ = [
     "emission_evaluated",
     "emission_left_out",
     "emission_model",
+    "emission_residuals",
     "emission_sensitivity",
     "fit_emitted_power",
 ]
@@ -192,6 +193,25 @@ def emission_left_out(fit: FitResult, data: EmissionData) -> Bool:
         spectra, _ = _fitted(fit, data.finite())
         found[data.usable] = ~spectra.mask.reshape(-1, data.frequency.size)
     return found
+
+
+def emission_residuals(fit: FitResult, data: EmissionData) -> tuple[Real, Real]:
+    """Measured less expected power in units of σ: of each bin, shape (n, m), and of the band of each spectrum, (n,).
+
+    NaN at unusable biases. Where each spectrum has a factor of its own, its level is no residual: what is left in the
+    band is that of the line against the rest of the spectrum.
+    """
+    bins, bands = np.full(data.spectrum.shape, np.nan), np.full(data.spectrum.shape[:1], np.nan)
+    if data.usable.any():
+        spectra, x = _fitted(fit, data.finite())
+        of_bins = spectra.residuals(x).reshape(spectra.expected.shape) / fit.noise
+        # σ of a bin is proportional to the power in it.
+        shares = spectra.expected * np.gradient(data.frequency)
+        if spectra.drift.shape[1] >= len(shares) - 1:
+            shares = shares - shares.mean(axis=-1, keepdims=True)
+        bins[data.usable] = of_bins
+        bands[data.usable] = (shares * of_bins).sum(axis=-1) / np.sqrt((shares**2).sum(axis=-1))
+    return bins, bands
 
 
 def drift_factor(fit: FitResult, data: EmissionData) -> tuple[Real, tuple[str, ...]]:

@@ -60,6 +60,7 @@ __all__ = [
     "reflection_evaluated",
     "reflection_left_out",
     "reflection_model",
+    "reflection_residuals",
     "reflection_sensitivity",
 ]
 
@@ -205,6 +206,11 @@ def reflection_left_out(fit: FitResult, data: ReflectionData) -> Bool:
     if data.usable.any():
         found[data.usable] = ~_without_outliers(fit, data)[0].counts
     return found
+
+
+def reflection_residuals(fit: FitResult, data: ReflectionData) -> Complex:
+    """Measured less expected S11, both parts in units of their σ, shape (n, m); NaN at unusable biases."""
+    return np.asarray((data.s11 - reflection_model(fit, data)) / fit.noise)
 
 
 def _without_outliers(fit: FitResult, data: ReflectionData) -> tuple[Traces, Real]:

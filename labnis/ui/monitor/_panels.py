@@ -13,7 +13,16 @@ import xarray
 from numpy.typing import NDArray
 
 from labnis.fit import Estimate, scaled_unit
-from labnis.ui.drawn_data import Scaled, abscissa, abscissa_of_curves, axes_of, in_the_plane, map_values, quantities
+from labnis.ui.drawn_data import (
+    FitOfData,
+    Scaled,
+    abscissa,
+    abscissa_of_curves,
+    axes_of,
+    in_the_plane,
+    map_values,
+    quantities,
+)
 
 __all__ = ["Image", "Panel", "Series", "curve_panels", "estimate_panel", "panels_of"]
 
@@ -65,10 +74,8 @@ class Image:
     centred: bool
 
 
-def panels_of(
-    data: xarray.Dataset, model: Mapping[str, Any], left_out: Mapping[str, Any], residuals: Mapping[str, Any]
-) -> tuple[Panel | Image, ...]:
-    """What is drawn of `data`, with what the analyses predict, leave out, and have as residuals (σ), by column."""
+def panels_of(data: xarray.Dataset, fit: FitOfData) -> tuple[Panel | Image, ...]:
+    """What is drawn of `data`, with what the `fit` says of it."""
     name = str(data.attrs["signal"])
     if not data.attrs["rows"] or name not in data:
         return ()
@@ -77,34 +84,37 @@ def panels_of(
     for column in dict.fromkeys([name, *(["conductance"] if "conductance" in data else []), *traces]):
         along = [str(dim) for dim in data[column].dims]
         if column in traces:
-            found += _trace_panels(data, column, model)
+            found += _trace_panels(data, column, fit.model)
         elif along[0] != "stage" and len([dim for dim in along if dim not in ("direction", "repeat", "point")]) > 1:
             found.append(_image(data, column, along[-1]))
         elif np.isfinite(data[column].values).any():
-            found += _curves(data, column, model, left_out, residuals)
+            found += _curves(data, column, fit)
     return tuple(found)
 
 
-def _curves(
-    data: xarray.Dataset, name: str, model: Mapping[str, Any], left_out: Mapping[str, Any], residuals: Mapping[str, Any]
-) -> Iterator[Panel]:
+def _curves(data: xarray.Dataset, name: str, fit: FitOfData) -> Iterator[Panel]:
     """A column against its abscissa with fit; its residuals; and the magnitude of a current below the gap."""
-    x, y = Scaled.of(abscissa(data, name)), Scaled.of(data[name])
-    scale = _scale_of(data[name], y)
-    fitted = np.asarray(model[name], dtype=np.float64) / scale if name in model else None
-    series = [*_measured(data, name, x, y, left_out.get(name))]
-    if fitted is not None:
-        series.append(_line("fit", "fit", x.values, fitted))
+    along = abscissa(data, name)
+    x, y = Scaled.of(along), Scaled.of(data[name])
+    series = [*_measured(data, name, x, y, fit.left_out.get(name))]
+    if name in fit.model:
+        fine = fit.line is not None and name in fit.line[1]
+        line, expected = (along.values, fit.model[name])
+        if fit.line is not None and fine:
+            line, expected = fit.line[0][str(along.name)].values, fit.line[1][name]
+        series.append(_line("fit", "fit", line / x.scale, np.asarray(expected, dtype=np.float64) / y.scale))
     title = str(data[name].attrs.get("long_name", name))
     yield Panel(title, x.label, y.label, tuple(series), logarithmic=name == "conductance")
-    if fitted is not None:
-        known = name in residuals
-        rest = np.asarray(residuals[name], dtype=np.float64) if known else _in_scatter(y.values - fitted)
+    if name in fit.model:
+        known = name in fit.residuals
+        rest = fit.residuals[name] if known else _in_scatter(data[name].values - np.asarray(fit.model[name]))
         label = f"residual / {'σ' if known else 'scatter'}"
         yield Panel(f"{title}: residuals", x.label, label, (_points("measured", "residual", x.values, rest),))
     if name == "current":
-        inside = tuple(_magnitude(one) for one in series)
-        yield Panel("log |I|", x.label, f"|{y.label.replace(' (', '| (')}", inside, logarithmic=True)
+        offset = float(np.nanmedian(fit.offsets.get(name, 0.0))) / y.scale
+        inside = tuple(_magnitude(one, offset) for one in series)
+        words = y.label.replace(" (", " − offset| (" if offset else "| (")
+        yield Panel("log |I|", x.label, f"|{words}", inside, logarithmic=True)
 
 
 def _measured(data: xarray.Dataset, name: str, x: Scaled, y: Scaled, left_out: Any) -> Iterator[Series]:
@@ -147,8 +157,7 @@ def _trace_panels(data: xarray.Dataset, name: str, model: Mapping[str, Any]) -> 
         yield Panel(f"{title}, circle", "real part", "imaginary part", tuple(circle), square=True)
         return
     y = Scaled.of(column)
-    scale = _scale_of(column, y)
-    yield Panel(title, x.label, y.label, tuple(_drawn(k, label, x.values, v / scale) for k, label, v in pairs))
+    yield Panel(title, x.label, y.label, tuple(_drawn(k, label, x.values, v / y.scale) for k, label, v in pairs))
 
 
 def _latest(data: xarray.Dataset, column: xarray.DataArray, whole: NDArray[np.intp]) -> int:
@@ -161,7 +170,7 @@ def _latest(data: xarray.Dataset, column: xarray.DataArray, whole: NDArray[np.in
 
 def _image(data: xarray.Dataset, name: str, fast: str) -> Image:
     """A column over its innermost set-point and `fast`, on a regular grid; further dimensions at their first value."""
-    column, slow, shown = in_the_plane(data, data[name], fast)
+    column, slow, shown = in_the_plane(data[name], fast)
     values, label, centred = map_values(column, fast)
     x, y = Scaled.of(column[slow]), Scaled.of(column[fast])
     xs, ys = _evenly(x.values), _evenly(y.values)
@@ -205,13 +214,6 @@ def _said(curves: xarray.Dataset, name: str, x: Real, scale: float) -> Iterator[
             yield _line("truth", "truth", one, y)
 
 
-def _scale_of(column: xarray.DataArray, scaled: Scaled) -> float:
-    """What the values of `column` are divided by in `scaled`."""
-    measured = np.asarray(column.values, dtype=np.float64)
-    usable = np.isfinite(measured) & (measured != 0)
-    return float(np.median(measured[usable] / scaled.values[usable])) if usable.any() else 1.0
-
-
 def _in_scatter(rest: Real) -> Real:
     """Residuals in units of their own scatter, where the analysis does not state their σ."""
     scatter = 1.4826 * float(np.nanmedian(np.abs(rest - np.nanmedian(rest))))
@@ -243,8 +245,8 @@ def _order(x: Real, y: Real) -> NDArray[np.intp]:
     return order[:: max(1, -(-order.size // MOST_POINTS))]
 
 
-def _magnitude(one: Series) -> Series:
-    y = np.abs(one.y)
+def _magnitude(one: Series, offset: float) -> Series:
+    y = np.abs(one.y - offset)
     return Series(one.kind, one.label, one.x[y > 0], y[y > 0])
 
 

@@ -16,7 +16,7 @@ from labnis.experiment.run import Run, device_of, stored_run
 from labnis.fit import Estimate, FitError, FitResult
 from labnis.ledger import Calibration, Ledger, LedgerError
 from labnis.storage import ESTIMATE, FollowedFolder, FollowedRun, RunFileError, RunState, RunSummary, StorageError
-from labnis.ui.drawn_data import said_of
+from labnis.ui.drawn_data import fit_of_data
 from labnis.ui.monitor._panels import Image, Panel, curve_panels, panels_of
 from labnis.ui.monitor._snapshot import RUNNING, LiveEstimate, RunView, Snapshot
 
@@ -192,9 +192,8 @@ def _panels(state: RunState, run: Run | None) -> tuple[Panel | Image, ...]:
         data = state.data()
         fits = run.fits if run is not None and run.fits else _live_fits(state)
         analyses = _analyses(state) if fits else ()
-        said = (said_of(analyses, fits, data, method) for method in ("predict", "left_out", "residuals"))
         curves = [*curve_panels([*run.curves.values()])] if run is not None and run.curves else []
-        return (*panels_of(data, *said), *curves)
+        return (*panels_of(data, fit_of_data(analyses, fits, data)), *curves)
 
 
 def _analyses(state: RunState) -> tuple[Any, ...]:

@@ -79,9 +79,8 @@ class Analysis(Protocol):
     coordinates fridge_temperature of `stage` and device_voltage of both), `sensitivity(fit, data, setpoints, context,
     priors)`, `budgeted(fit, data, context, priors)` (the fit with its budget of systematic uncertainty) or, in its
     place, `budget_by_refit = True` (repeats the fit with data that err as stated), `truth(truth)`, `restarts(fit)`
-    (whether a refit by the same code starts at this fit, the newest in the file; no subclass inherits it), and
-    `refusal(context)` (why no run on such a device can be fitted, in words, which is said before it is measured; empty
-    if it can).
+    (whether a refit by the same code starts at this fit; no subclass inherits it), and `refusal(context)` (why no run
+    on such a device can be fitted, said before it is measured; empty if one can).
 
     Attributes
     ----------

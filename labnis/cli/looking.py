@@ -1,7 +1,7 @@
 """Commands that show runs and their events. They import no library that measures, fits or draws."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,6 +64,9 @@ def show(
         typer.Option("--figure", parser=path_of, metavar="FILE", help="Draw the runs into this PNG, PDF or SVG."),
     ] = None,
     style: StyleOption = None,
+    column: Annotated[
+        str | None, typer.Option("--column", metavar="NAME", help="Column for --figure, in place of the signal.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the metadata, conditions and fits of runs."""
@@ -77,15 +80,22 @@ def show(
         for path in paths:
             _show_run(path, _doubts(path, station, data))
     if figure is not None:
-        _draw(paths, figure, style)
+        _draw(paths, figure, style, column, lambda run: _doubts_by_fit(run, station, data))
         say(f"figure: {figure}", err=as_json)
 
 
-def _draw(paths: list[Path], figure: Path, style: Path | None) -> None:
+def _draw(
+    paths: list[Path],
+    figure: Path,
+    style: Path | None,
+    column: str | None,
+    doubts: Callable[[Path], Mapping[str, Sequence[str]]],
+) -> None:
+    from labnis.experiment.run import stored_run  # noqa: PLC0415  # as below
     from labnis.ui.figures import draw_runs  # noqa: PLC0415  # matplotlib is imported only to draw
 
     try:
-        draw_runs(paths, figure, style)
+        draw_runs([stored_run(path).doubted(doubts(path)) for path in paths], figure, style, column)
     except OSError as error:
         raise RequestError(f"--figure {figure}: cannot be written: {error.strerror or error}") from error
 
@@ -135,11 +145,19 @@ def _run_record(path: Path) -> dict[str, Any]:
 
 
 def _doubts(path: Path, station: Path, data: Path | None) -> list[str]:
-    """What the ledger says against the fits of a run since it was measured."""
+    """What the ledger says against the fits of a run since it was measured, in words."""
     from labnis.ledger.of_station import doubts_of_run  # noqa: PLC0415  # SQL is imported only to ask it
 
     known = {name: fit.warnings for name, fit in stored_fits(path)[0].items()}
     return doubts_of_run(station, data, path, known) if known else []
+
+
+def _doubts_by_fit(path: Path, station: Path, data: Path | None) -> dict[str, list[str]]:
+    """The same by the analysis."""
+    from labnis.ledger.of_station import doubts_by_fit  # noqa: PLC0415  # as above
+
+    known = {name: fit.warnings for name, fit in stored_fits(path)[0].items()}
+    return doubts_by_fit(station, data, path, known) if known else {}
 
 
 def _show_run(path: Path, doubts: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ import typer
 from labnis.cli.options import STATION, DataOption, StationOption, path_of
 from labnis.errors import RequestError
 from labnis.experiment.run import Run, stored_run
-from labnis.ledger.of_station import doubts_of_run
+from labnis.ledger.of_station import doubts_by_fit
 from labnis.station import load_station
 from labnis.station.explaining import UNITS
 from labnis.storage import find_run, list_runs, unreadable_runs
@@ -39,8 +39,8 @@ def report(
     if out.suffix.lower() == ".pdf" and not program:
         raise RequestError(f"--out {out}: a PDF needs Chromium or Chrome, and there is none here; write .html")
     found = _found(data or load_station(station).data, runs)
-    doubts = {run.run_id: _doubts(run, station, data) for run in found}
-    page = report_page(found, title or f"Report of {', '.join(runs)}", doubts, UNITS)
+    found = [run.doubted(_doubts(run, station, data)) for run in found]
+    page = report_page(found, title or f"Report of {', '.join(runs)}", UNITS)
     try:
         if out.suffix.lower() == ".pdf":
             write_pdf(page, out, program)
@@ -64,5 +64,5 @@ def _found(folder: Path, names: list[str]) -> list[Run]:
     return sorted(runs, key=lambda run: run.metadata["start"])
 
 
-def _doubts(run: Run, station: Path, data: Path | None) -> list[str]:
-    return doubts_of_run(station, data, run.path, {name: fit.warnings for name, fit in run.fits.items()})
+def _doubts(run: Run, station: Path, data: Path | None) -> dict[str, list[str]]:
+    return doubts_by_fit(station, data, run.path, {name: fit.warnings for name, fit in run.fits.items()})

@@ -1,7 +1,7 @@
 """A finished run: its file, its data, its fits."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -93,11 +93,26 @@ class Run:
         """Why there is no fit, in one sentence; empty if every analysis has one."""
         return "; ".join(self.problems.values())
 
-    def plot(self) -> Any:
-        """Draw data, fit and residuals into a matplotlib Figure."""
+    def doubted(self, doubts: Mapping[str, Sequence[str]]) -> "Run":
+        """The run with `doubts` (analysis → texts; of all of them for "") among the warnings of its fits.
+
+        They are what the ledger says against it, which is not in its file.
+        """
+        every = tuple(doubts.get("", ()))
+        fits = {
+            name: replace(fit, warnings=(*fit.warnings, *doubts.get(name, ()), *every))
+            for name, fit in self.fits.items()
+        }
+        return replace(self, fits=fits)
+
+    def plot(self, column: str | None = None) -> Any:
+        """Draw data, fit and residuals into a matplotlib Figure; of another `column` than the signal if it is named.
+
+        RequestError for a column that the run does not have.
+        """
         from labnis.ui.figures import figure_of  # noqa: PLC0415  # drawing is loaded on demand
 
-        return figure_of([self.path])
+        return figure_of([self], column)
 
     def _mark(self, result: str) -> str:
         return " ?" if result in self.doubtful else ""

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
 from labnis.errors import RequestError
-from labnis.experiment.run import Run, device_of, stored_run
+from labnis.experiment.run import Run, device_of
 from labnis.fit import Estimate, number_text
 from labnis.ui.drawn_data import (
     FitOfData,
@@ -60,19 +60,19 @@ _COLUMN = 3.4
 _LARGEST = 5.0
 
 
-def draw_runs(paths: Sequence[Path], file: Path, style: Path | None = None) -> None:
-    """Draw each run of `paths` into one panel of `file` (format by its ending); simulated data are marked.
+def draw_runs(runs: Sequence[Run], file: Path, style: Path | None = None, column: str | None = None) -> None:
+    """Draw each of `runs` into one panel of `file` (format by its ending); simulated data are marked.
 
-    RequestError for a `style` that is no style file of matplotlib.
+    RequestError for a `style` that is no style file of matplotlib, and for a `column` that a run does not have.
     """
     with styled(style):
-        _figure_of(paths).savefig(file)
+        _figure_of(runs, column).savefig(file)
 
 
-def figure_of(paths: Sequence[Path]) -> Figure:
-    """A figure with one panel for each run of `paths`."""
+def figure_of(runs: Sequence[Run], column: str | None = None) -> Figure:
+    """A figure with one panel for each of `runs`: of its signal, or of the `column` (RequestError if it has none)."""
     with styled():
-        return _figure_of(paths)
+        return _figure_of(runs, column)
 
 
 @contextmanager
@@ -88,19 +88,19 @@ def styled(style: Path | None = None) -> Iterator[None]:
         yield
 
 
-def _figure_of(paths: Sequence[Path]) -> Figure:
-    runs = [stored_run(path) for path in paths]
+def _figure_of(runs: Sequence[Run], column: str | None) -> Figure:
+    data = [_with_signal(run, column) for run in runs]
     panels = max(len(quantities(list(run.curves.values()))) for run in runs)
     fits = [fit_of_run(run) for run in runs]
-    heights = [_heights(run, fit) for run, fit in zip(runs, fits, strict=True)]
-    size = (max(_COLUMN, 1.7 * panels) * len(paths), max(map(sum, heights)))
+    heights = [_heights(run, shown, fit) for run, shown, fit in zip(runs, data, fits, strict=True)]
+    size = (max(_COLUMN, 1.7 * panels) * len(runs), max(map(sum, heights)))
     figure = Figure(figsize=size, layout="constrained")
-    places = figure.subfigures(1, len(paths), squeeze=False)[0]
-    for part, run, fit, ratios in zip(places, runs, fits, heights, strict=True):
+    places = figure.subfigures(1, len(runs), squeeze=False)[0]
+    for part, run, shown, fit, ratios in zip(places, runs, data, fits, heights, strict=True):
         upper, *lower = part.subfigures(len(ratios), 1, height_ratios=ratios, squeeze=False)[:, 0]
-        draw_data(upper, run.data, fit)
-        if name := fitted_traces(run.data, fit.model):
-            draw_traces(lower[0], run.data, name, fit)
+        draw_data(upper, shown, fit)
+        if name := fitted_traces(shown, fit.model):
+            draw_traces(lower[0], shown, name, fit)
         if run.curves:
             draw_fit_curves(lower[-1], list(run.curves.values()))
         part.suptitle(_header(run.metadata, run), fontsize="medium")
@@ -108,11 +108,20 @@ def _figure_of(paths: Sequence[Path]) -> Figure:
     return figure
 
 
-def _heights(run: Run, fit: FitOfData) -> list[float]:
+def _with_signal(run: Run, column: str | None) -> xarray.Dataset:
+    """Data of the run, with the `column` as its signal if it is named."""
+    if column is None:
+        return run.data
+    if column not in run.data:
+        raise RequestError(f"run {run.run_id} has no column {column!r}; it has {', '.join(map(str, run.data))}")
+    return run.data.assign_attrs(signal=column)
+
+
+def _heights(run: Run, data: xarray.Dataset, fit: FitOfData) -> list[float]:
     """Of the parts of a run's figure (inch): data, traces with their fit, and what the fits say along a set-point."""
-    name = str(run.data.attrs["signal"])
-    further = 0.9 * len(_logarithmic(run.data, name, fit)) + 1.8 * (name in fit.model and _is_map(run.data, name))
-    traces, curves = bool(fitted_traces(run.data, fit.model)), bool(run.curves)
+    name = str(data.attrs["signal"])
+    further = 0.9 * len(_logarithmic(data, name, fit)) + 1.8 * (name in fit.model and _is_map(data, name))
+    traces, curves = bool(fitted_traces(data, fit.model)), bool(run.curves)
     return [3.2 + further, *([1.9] if traces else []), *([1.8] if curves else [])]
 
 

@@ -30,17 +30,15 @@ _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-sta
 _PATIENCE = 120
 
 
-def report_page(runs: Sequence[Run], title: str, doubts: Mapping[str, Sequence[str]], units: Mapping[str, str]) -> str:
+def report_page(runs: Sequence[Run], title: str, units: Mapping[str, str]) -> str:
     """The report as HTML: nothing in it is loaded from elsewhere, and nothing of the runs is taken for markup.
 
     Parameters
     ----------
     runs
-        In their order on the page.
+        In their order on the page, with what the ledger says against them (`Run.doubted`).
     title
         Its heading.
-    doubts
-        Run id → what the ledger says against its fits.
     units
         Parameter of the wiring → unit.
 
@@ -55,11 +53,11 @@ def report_page(runs: Sequence[Run], title: str, doubts: Mapping[str, Sequence[s
         title=title,
         written=f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",
         version=__version__,
-        runs=[_of_run(run, doubts.get(run.run_id, ()), units) for run in runs],
+        runs=[_of_run(run, units) for run in runs],
     )
 
 
-def _of_run(run: Run, doubts: Sequence[str], units: Mapping[str, str]) -> dict[str, Any]:
+def _of_run(run: Run, units: Mapping[str, str]) -> dict[str, Any]:
     known, budgets = run.metadata, budgeted(run)
     fits = [
         {
@@ -85,7 +83,6 @@ def _of_run(run: Run, doubts: Sequence[str], units: Mapping[str, str]) -> dict[s
         "reason": known.get("reason", ""),
         "note": known.get("note", ""),
         "tags": " ".join(known.get("tags", ())),
-        "doubts": list(doubts),
         "problems": [f"{name}: {text}" for name, text in run.problems.items()],
         "results": [_row(name, one, name in run.doubtful) for name, one in run.results.items()],
         "figure": _figure(run),
@@ -116,7 +113,7 @@ def _figure(run: Run) -> str:
     if not run.rows:
         return ""
     file = io.BytesIO()
-    figure_of([run.path]).savefig(file, format="svg")
+    figure_of([run]).savefig(file, format="svg")
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 

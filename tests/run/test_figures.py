@@ -90,6 +90,21 @@ def test_what_is_below_the_gap_is_seen_on_a_logarithmic_scale(sweep: Run) -> Non
         assert axis.get_ylim()[0] == pytest.approx(read[read > 0].min() / 2)
 
 
+def test_any_column_can_be_drawn(sweep: Run) -> None:
+    axis = sweep.plot("conductance").axes[0]
+    assert axis.get_ylabel() == "Conductance (µS)"
+    np.testing.assert_allclose(axis.lines[0].get_ydata(), sweep.data["conductance"] * 1e6)
+    with pytest.raises(RequestError, match=r"has no column 'resistance'; it has .*current"):
+        sweep.plot("resistance")
+
+
+def test_what_the_ledger_says_against_a_run_is_in_its_figure(sweep: Run) -> None:
+    doubted = sweep.doubted({"current_voltage": ["revoked on 2026-03-04"]})
+    assert doubted.doubtful == set(sweep.results)
+    part = doubted.plot().subfigs[0].subfigs[0]
+    assert "gap ? = " in part.get_suptitle() and "revoked on 2026-03-04" in part.get_suptitle()
+
+
 def test_the_line_of_a_fit_through_a_few_points_is_a_curve(tmp_path: Path) -> None:
     with dry_session(tmp_path, Watcher()) as session:
         run = session.run(IVSweep(points=25, direction="up-down"))
@@ -110,12 +125,12 @@ def test_a_figure_says_of_what_it_is(sweep: Run) -> None:
 def test_a_style_of_a_lab_goes_on_top(sweep: Run, tmp_path: Path) -> None:
     own = tmp_path / "lab.mplstyle"
     own.write_text("axes.facecolor: 123456\n", encoding="utf-8")
-    draw_runs([sweep.path], tmp_path / "f.svg", own)
+    draw_runs([sweep], tmp_path / "f.svg", own)
     assert "#123456" in (tmp_path / "f.svg").read_text(encoding="utf-8")
-    draw_runs([sweep.path], tmp_path / "g.svg")
+    draw_runs([sweep], tmp_path / "g.svg")
     assert "#123456" not in (tmp_path / "g.svg").read_text(encoding="utf-8")
     with pytest.raises(RequestError, match=r"none.mplstyle: cannot be read: No such file"):
-        draw_runs([sweep.path], tmp_path / "h.svg", tmp_path / "none.mplstyle")
+        draw_runs([sweep], tmp_path / "h.svg", tmp_path / "none.mplstyle")
 
 
 @pytest.mark.parametrize(("procedure", "column"), [(ReflectionVsBias, "s11"), (EmittedPowerVsBias, "spectrum")])

@@ -8,11 +8,12 @@ from pathlib import Path
 from labnis.ledger._doubts import later_doubts, of_fit
 from labnis.ledger._ledger import Ledger, open_ledger
 from labnis.ledger._pending import enter_pending
+from labnis.ledger._records import Calibration
 from labnis.ledger.errors import LedgerError, LedgerUnavailableError
 from labnis.station import StationConfig, load_station
 from labnis.storage import check_data_root, newest_versions, read_fits, read_metadata
 
-__all__ = ["doubts_by_fit", "doubts_of_run", "ledger_of", "ledger_to_read", "own_ledger_of"]
+__all__ = ["doubts_by_fit", "doubts_in", "doubts_of_run", "ledger_of", "ledger_to_read", "own_ledger_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -101,6 +102,11 @@ def doubts_by_fit(
         entries = ledger.calibrations(run_id=read_metadata(run)["run_id"])
     except LedgerError as error:
         return {"": [f"whether a fit was revoked since is not known: {error}"]}
+    return doubts_in(entries, run, fits)
+
+
+def doubts_in(entries: Sequence[Calibration], run: Path, fits: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """As `doubts_by_fit`, by the `entries` of the `run` in its ledger."""
     names = newest_versions(read_fits(run))
     own = {name: of_fit(entries, names.get(name, name)) for name in fits}
     return {name: texts for name, warnings in fits.items() if (texts := later_doubts(own[name], warnings))}

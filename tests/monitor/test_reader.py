@@ -145,6 +145,18 @@ def test_a_ledger_opened_for_reading_cannot_be_changed(tmp_path: Path) -> None:
     assert not ledger.notes()
 
 
+def test_results_of_a_run_that_was_revoked_are_in_doubt(tmp_path: Path) -> None:
+    with dry_session(tmp_path, Patient(stops={})) as session:
+        run = session.run(IVSweep(points=21))
+        before = only(reader_of(tmp_path), run.run_id)
+        entry = session.ledger.calibrations(run_id=run.run_id)[0]
+        session.ledger.revoke(entry.number, "the cable was loose")
+    after = only(reader_of(tmp_path), run.run_id)
+    assert "the cable was loose" not in " ".join(before.warnings)
+    assert after.doubtful == set(run.results)
+    assert "current_voltage: it was revoked: the cable was loose" in after.warnings
+
+
 def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     reader = reader_of(tmp_path)
     folder = tmp_path / "data" / "CD12" / "2026-03-04"

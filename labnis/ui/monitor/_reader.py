@@ -15,6 +15,7 @@ from labnis.experiment.analysis import analyses_of_run
 from labnis.experiment.run import Run, device_of, stored_run
 from labnis.fit import Estimate, FitError, FitResult
 from labnis.ledger import Calibration, Ledger, LedgerError
+from labnis.ledger.of_station import doubts_in
 from labnis.storage import ESTIMATE, FollowedFolder, FollowedRun, RunFileError, RunState, RunSummary, StorageError
 from labnis.ui.drawn_data import fit_of_data
 from labnis.ui.monitor._panels import Image, Panel, curve_panels, panels_of
@@ -70,17 +71,18 @@ class Reader:
         ended = [run for run in known if run.status != RUNNING]
         shown = [run for run in known if run.status == RUNNING or run.run_id in wanted or run in ended[-RECENT:]]
         self._followed = {run.path: self._followed.get(run.path) or _Viewed(run.path) for run in shown}
+        self._ask_ledger([run.run_id for run in ended])
+        problems += [self._ledger_problem] if self._ledger_problem else []
         views = []
         for run in reversed(shown):
+            entries = tuple(one for one in self._calibrations if one.run_id == run.run_id)
             try:
-                views.append(self._followed[run.path].view(drawn=run.run_id in wanted))
+                views.append(self._followed[run.path].view(entries, drawn=run.run_id in wanted))
             except RunFileError as error:
                 problems.append(str(error))
             except Exception as error:  # noqa: BLE001  # one file, perhaps of a lab's own analysis, ends no page
                 problems.append(f"{run.path}: cannot be shown: {type(error).__name__}: {error}")
         problems += [f"{run.path}: {run.reason}" for run in runs if run.start is None]
-        self._ask_ledger([run.run_id for run in ended])
-        problems += [self._ledger_problem] if self._ledger_problem else []
         took = time.monotonic() - begun
         return Snapshot(datetime.now(UTC), tuple(views), tuple(runs), self._calibrations, tuple(problems), took)
 
@@ -104,22 +106,29 @@ class _Viewed:
         self._path = path
         self._run = FollowedRun(path)
         self._state: RunState | None = None
+        self._entries: tuple[Calibration, ...] = ()
         self._view: RunView | None = None
         self._drawn = False
 
-    def view(self, *, drawn: bool) -> RunView:
+    def view(self, entries: tuple[Calibration, ...], *, drawn: bool) -> RunView:
+        """The run as it is now, with what its `entries` in the ledger say against it."""
         state = self._run.read()
-        if self._view is None or state is not self._state or (drawn and not self._drawn):
-            self._view, self._state, self._drawn = self._viewed(state, drawn=drawn), state, drawn
+        known = state is self._state and entries == self._entries
+        if self._view is None or not known or (drawn and not self._drawn):
+            self._state, self._entries, self._drawn = state, entries, drawn
+            self._view = self._viewed(state, drawn=drawn)
         return self._view
 
     def _viewed(self, state: RunState, *, drawn: bool) -> RunView:
         metadata = state.metadata
         ended = metadata["status"] != RUNNING
         run = stored_run(self._path) if ended else None
+        if run is not None and self._entries:
+            warned = {name: fit.warnings for name, fit in run.fits.items()}
+            run = run.doubted(doubts_in(self._entries, self._path, warned))
         estimates = tuple(map(_estimate, (event for event in state.events if event.kind == ESTIMATE)))
         final = run is not None and bool(run.results)
-        results, doubtful, warned = _results(run if final else None, estimates)
+        results, doubtful, told = _results(run if final else None, estimates)
         return RunView(
             run_id=metadata["run_id"],
             procedure=metadata["procedure"],
@@ -139,7 +148,7 @@ class _Viewed:
             estimates=estimates,
             results=results,
             doubtful=doubtful,
-            warnings=warned,
+            warnings=told,
             final=final,
             panels=_panels(state, run) if drawn else (),
         )

@@ -33,6 +33,8 @@ small { color: #555; }
 .mark { background: #F0E442; padding: 0 4px; border-radius: 3px; }
 table { border-collapse: collapse; width: 100%; }
 td, th { text-align: left; padding: 2px 10px 2px 0; vertical-align: top; }
+td:first-child, td.value { white-space: nowrap; }
+td.value + td { min-width: 10em; }
 td.value { font-size: 18px; font-weight: 600; font-variant-numeric: tabular-nums; }
 @media (max-width: 600px) { tr { display: flex; flex-wrap: wrap; padding: 3px 0; } th { display: none; } }
 """
@@ -74,7 +76,7 @@ def card_of(view: RunView, *, whole: bool = False) -> str:
     if view.status not in (RUNNING, "done"):
         lines.append(f'<p class="warn"><b>{escaped(view.status)}</b>: {escaped(view.reason)}</p>')
     if view.results:
-        said = "results" if view.final else f"live fit of {view.estimates[-1].rows} rows"
+        said = "results" if view.final else f"live fit of {view.estimates[-1].rows} rows, ± noise alone"
         lines.append(f"<p><small>{said}</small></p>{_results(view)}")
     shown = slice(None) if whole else slice(-3, None)
     lines += [f'<p class="warn">&#9888; {escaped(text)}</p>' for text in view.warnings[shown]]

@@ -32,7 +32,7 @@ SOURCE = "TCPIP0::192.168.10.21::inst0::INSTR"
 FRIDGE = "http://localhost:49099"
 QUICKLY = "--yes --set points=25 --set settling_time=0s"
 """A real measurement is asked for in a terminal, and takes its time."""
-FOLLOWED = {"bluefors", "cluster", "import-and-refit", "read-a-file", "station", "went-wrong"}
+FOLLOWED = {"bluefors", "cluster", "figures", "import-and-refit", "read-a-file", "station", "went-wrong"}
 
 
 def test_every_how_to_is_followed() -> None:
@@ -157,6 +157,26 @@ def eventually(true: Callable[[], bool], seconds: float = 60.0) -> None:
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_figures_and_reports(tmp_path: Path) -> None:
+    write_station(tmp_path)
+    for seed in (1, 2):
+        succeed(f"labnis run IVSweep --dry-run --seed {seed} --set points=41", tmp_path)
+    first, second = (run.path for run in list_runs(tmp_path / "data"))
+    page = HOW_TO / "figures.md"
+    ((name, style),) = files_of(page)
+    (tmp_path / name).write_text(style, encoding="utf-8")
+    lines = [line for line in commands_of(page) if "FILE" not in line and " RUN " in line]
+    assert len(lines) == 5
+    for line in lines:
+        given = re.sub(r"\bRUN\b", f"'{second}'", re.sub(r"\bRUN\b", f"'{first}'", line, count=1))
+        succeed(given, tmp_path)
+        file = tmp_path / line.split()[-1 if "--style" not in line and "--column" not in line else -3]
+        assert file.stat().st_size > 10_000, file
+    figure = labnis.open_run(first).plot("conductance")
+    assert figure.axes[0].get_ylabel() == "Conductance (µS)"
+    assert figure.get_figwidth() == pytest.approx(3.4)
 
 
 def test_the_refit_on_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ def draw_fit_curves(target: Figure | SubFigure, curves: Sequence[xarray.Dataset]
             axis.set(xlim=_span(axis.lines, 0), ylim=_span(axis.lines, 1))
         # The true one, as in `Analysis.curves`; above, it is as the voltmeter reads it.
         axis.set_xlabel(x.label.replace("device_voltage", "voltage, no offset").replace("_", " "))
-        axis.set_ylabel(f"{name.replace('_', ' ')} ({unit})" if unit else name)
+        axis.set_ylabel(f"{name.replace('_', ' ')} ({unit})" if unit else name, fontsize="small")
         axis.tick_params(labelsize="x-small")
         handles, labels = axis.get_legend_handles_labels()
         new = {label: handle for handle, label in zip(handles, labels, strict=True) if label not in told}

@@ -12,9 +12,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pymeasure.experiment import Procedure
 
 from labnis import __version__
 from labnis.errors import RequestError
+from labnis.experiment.analysis import load_class
+from labnis.experiment.parameter_list import described
 from labnis.experiment.run import Run, device_of
 from labnis.fit import Estimate, number_text
 from labnis.storage import Event, read_events
@@ -89,7 +92,7 @@ def _of_run(run: Run, units: Mapping[str, str]) -> dict[str, Any]:
         "fits": fits,
         "events": [_event(one) for one in read_events(run.path) if one.kind != "estimate"],
         "settings": [
-            ("parameters", listed(known["parameters"])),
+            ("parameters", listed(known["parameters"], _parameter_units(known["procedure_class"]))),
             ("wiring", listed(known["wiring"], units)),
             *((name, " ".join(map(str, facts.values()))) for name, facts in known["instruments"].items()),
         ],
@@ -98,6 +101,15 @@ def _of_run(run: Run, units: Mapping[str, str]) -> dict[str, Any]:
         "python": known["python"],
         "commands": [*_commands(run)],
     }
+
+
+def _parameter_units(procedure: str) -> Mapping[str, str]:
+    """Parameter → unit of the class at the dotted path `procedure`; empty where its package is not here."""
+    try:
+        kind = load_class(procedure, "procedure", in_file=True)
+    except RequestError:
+        return {}
+    return {one.name: one.unit for one in described(kind).parameters} if issubclass(kind, Procedure) else {}
 
 
 def _row(name: str, one: Estimate, doubtful: bool) -> dict[str, Any]:

@@ -63,6 +63,12 @@ def test_a_report_has_all_and_loads_nothing(labnis: Commands, run: Path, tmp_pat
     assert figure.startswith("data:image/svg+xml;base64,")
 
 
+def test_settings_have_their_units(labnis: Commands, run: Path, tmp_path: Path) -> None:
+    assert labnis(f"report {run} --out r.html").code == 0
+    text = Page((tmp_path / "r.html").read_text(encoding="utf-8")).text
+    assert "maximum_bias 0.0012 V" in text and "series_resistance 2000 ohm" in text
+
+
 def test_the_commands_of_a_report_repeat_the_run(labnis: Commands, run: Path, tmp_path: Path) -> None:
     assert labnis(f"report {run} --out r.html").code == 0
     block = re.findall(r"<pre>(.*?)</pre>", (tmp_path / "r.html").read_text(encoding="utf-8"), flags=re.S)[-1]

@@ -38,7 +38,7 @@ class Quiet(Watcher):
 def test_in_real_time_they_are_made_also_where_nobody_asks_for_them(tmp_path: Path) -> None:
     (tmp_path / "real.yaml").write_text(TRUTH_TEXT + "time: real\n", encoding="utf-8")
     timing = {"time_constant": 1e-3, "settling_time": 0.02}
-    with dry_session(tmp_path, Quiet(), "real.yaml") as session:
+    with dry_session(tmp_path, Quiet(), truth="real.yaml") as session:
         path = session.run(IVSweep(points=101, **timing)).path
     assert estimates_of(path)
     with dry_session(tmp_path, Quiet()) as session:

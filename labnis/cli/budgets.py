@@ -5,10 +5,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from labnis.cli.options import STATION, DataOption, JsonOption, StationOption
+from labnis.cli.options import STATION, DataOption, JsonOption, StationOption, folder_of
 from labnis.errors import RequestError
 from labnis.experiment.run import stored_run
-from labnis.station import load_station
 from labnis.storage import find_run
 from labnis.ui.budget_rows import Budgeted, budgeted
 from labnis.ui.output import cells, encodable, print_table, say, say_json
@@ -23,7 +22,7 @@ def budget(
     as_json: JsonOption = False,
 ) -> None:
     """Show what one standard uncertainty of each source contributes to the results of a run."""
-    stored = stored_run(find_run(data or load_station(station).data, run))
+    stored = stored_run(find_run(folder_of(station, data, [run]), run))
     found = budgeted(stored)
     if not found:
         nobody = "neither labnis.uncertainty of its station file nor its analyses (budget_by_refit) stated any"

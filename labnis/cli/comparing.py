@@ -10,13 +10,21 @@ from rich.table import Table
 from uncertainties import UFloat  # type: ignore[import-untyped]
 
 from labnis.cli.ledger import shown_error
-from labnis.cli.options import STATION, DataOption, JsonOption, StationOption, StyleOption, check_figure, path_of
+from labnis.cli.options import (
+    STATION,
+    DataOption,
+    JsonOption,
+    StationOption,
+    StyleOption,
+    check_figure,
+    folder_of,
+    path_of,
+)
 from labnis.errors import RequestError
 from labnis.experiment.run import Run, device_of, stored_run
 from labnis.fit import Estimate
 from labnis.ledger import normalized
-from labnis.ledger.of_station import doubts_of_run
-from labnis.station import load_station
+from labnis.ledger.of_station import doubts_by_fit, doubts_of_run
 from labnis.storage import find_run
 from labnis.ui.output import cells, encodable, print_table, say, say_json
 
@@ -54,12 +62,12 @@ def compare(
     E_n is the difference over its expanded uncertainty (k = 2), in which sources that both have in common cancel;
     beyond 1 the results contradict each other.
     """
-    folder = data or load_station(station).data
+    folder = folder_of(station, data, runs)
     found = [stored_run(find_run(folder, text)) for text in runs]
     if len({run.run_id for run in found}) < 2:
         raise RequestError("name at least two runs to compare")
     if figure is not None:
-        _draw(found, figure, style)
+        _draw([run.doubted(doubts_by_fit(station, data, run.path, _warned(run))) for run in found], figure, style)
     doubts = {run.run_id: _doubts(run, station, data) for run in found}
     notes = [*_notes(found), *(f"{run}: {text}" for run, texts in doubts.items() for text in texts)]
     settings, apart = _differing(found), [one for pair in combinations(found, 2) for one in _differences(*pair)]
@@ -81,8 +89,11 @@ def compare(
 
 def _doubts(run: Run, station: Path, data: Path | None) -> list[str]:
     """What the ledger says against the fits of a run since it was measured."""
-    known = {name: fit.warnings for name, fit in run.fits.items()}
-    return doubts_of_run(station, data, run.path, known)
+    return doubts_of_run(station, data, run.path, _warned(run))
+
+
+def _warned(run: Run) -> dict[str, tuple[str, ...]]:
+    return {name: fit.warnings for name, fit in run.fits.items()}
 
 
 def _draw(runs: Sequence[Run], figure: Path, style: Path | None) -> None:

@@ -8,7 +8,16 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from labnis.cli.options import STATION, DataOption, JsonOption, StationOption, StyleOption, check_figure, path_of
+from labnis.cli.options import (
+    STATION,
+    DataOption,
+    JsonOption,
+    StationOption,
+    StyleOption,
+    check_figure,
+    folder_of,
+    path_of,
+)
 from labnis.errors import RequestError
 from labnis.experiment.stored_fits import stored_fits
 from labnis.station import load_station
@@ -70,7 +79,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show the metadata, conditions and fits of runs."""
-    folder = data or load_station(station).data
+    folder = folder_of(station, data, runs)
     paths = [find_run(folder, text) for text in runs]
     if figure is not None:
         check_figure(figure)
@@ -107,7 +116,7 @@ def log(
     as_json: JsonOption = False,
 ) -> None:
     """Show the events of a run: interlocks, faults, pauses, resumptions, warnings, also of fits; and why it failed."""
-    path = find_run(data or load_station(station).data, run)
+    path = find_run(folder_of(station, data, [run]), run)
     events = read_events(path)
     if as_json:
         say_json(events)

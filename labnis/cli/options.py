@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ __all__ = [
     "assignments",
     "check_figure",
     "columns_of",
+    "folder_of",
     "path_of",
     "with_measurement_options",
 ]
@@ -206,6 +207,17 @@ def columns_of(text: str) -> dict[str, str]:
             raise RequestError(f'--columns {part!r}: write it like "device_voltage=V (mV),current=I (nA)"')
         found[name.strip()] = column.strip()
     return found
+
+
+def folder_of(station: Path, data: Path | None, runs: Sequence[str]) -> Path:
+    """The data folder: `data`, or else that of the station file, which `runs` that are all files can do without."""
+    if data is not None:
+        return data
+    if station == STATION and not station.exists() and all(path_of(run).is_file() for run in runs):
+        return Path()
+    from labnis.station import load_station  # noqa: PLC0415  # a list of commands needs no station
+
+    return load_station(station).data
 
 
 StyleOption = Annotated[

@@ -5,11 +5,10 @@ from typing import Annotated
 
 import typer
 
-from labnis.cli.options import STATION, DataOption, StationOption, path_of
+from labnis.cli.options import STATION, DataOption, StationOption, folder_of, path_of
 from labnis.errors import RequestError
 from labnis.experiment.run import Run, stored_run
 from labnis.ledger.of_station import doubts_by_fit
-from labnis.station import load_station
 from labnis.station.explaining import UNITS
 from labnis.storage import find_run, list_runs, unreadable_runs
 from labnis.ui.output import say
@@ -38,7 +37,7 @@ def report(
     program = browser()
     if out.suffix.lower() == ".pdf" and not program:
         raise RequestError(f"--out {out}: a PDF needs Chromium or Chrome, and there is none here; write .html")
-    found = _found(data or load_station(station).data, runs)
+    found = _found(folder_of(station, data, runs), runs)
     found = [run.doubted(_doubts(run, station, data)) for run in found]
     page = report_page(found, title or f"Report of {', '.join(runs)}", UNITS)
     try:
@@ -53,7 +52,7 @@ def report(
 
 def _found(folder: Path, names: list[str]) -> list[Run]:
     """The runs, and those of the cooldowns, in the order of their measurement; each once."""
-    listed = list_runs(folder)
+    listed = [] if all(path_of(name).is_file() for name in names) else list_runs(folder)
     paths: list[Path] = []
     for name in names:
         of_cooldown = [one.path for one in listed if one.cooldown == name]

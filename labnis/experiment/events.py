@@ -72,11 +72,12 @@ class RowRecorded:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A live fit of the analysis `name` has new values; `results` are named as published."""
+    """A live fit of so many `rows` by the analysis `name` has new values; `results` are named as published."""
 
     name: str
     fit: FitResult
     results: Mapping[str, Estimate]
+    rows: int
 
 
 @dataclass(frozen=True)

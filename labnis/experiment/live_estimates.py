@@ -62,7 +62,7 @@ class _Estimates:
 
     def publish(self, fit: FitResult) -> None:
         analysis = self._plan.analyses[0]
-        self._observers(Fitted(analysis.name, fit, published([analysis], {analysis.name: fit})))
+        self._observers(Fitted(analysis.name, fit, published([analysis], {analysis.name: fit}), self._rows))
         self._unwritten = fit
         if self._rows >= _MORE * self._written:
             self.write_last()

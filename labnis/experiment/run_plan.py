@@ -129,6 +129,8 @@ def metadata_of(
         # Of those that are open, which an earlier run of the session may have needed.
         "instruments": instruments_of(config.wiring, [config.roles[one] for one in needed_roles([procedure], config)]),
     }
+    if plan.goals:
+        context["until"] = list(map(str, plan.goals))
     if twin is not None:
         context["instrument_errors"] = dict(twin.instrument_errors)
     return RunMetadata(

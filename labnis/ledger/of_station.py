@@ -90,8 +90,10 @@ def doubts_by_fit(
     """What the ledger says against the newest `fits` of a run (analysis → own warnings): revoked, or resting on such.
 
     It is the ledger in the folder `data`, if there is one, or else that of the `station` file; one that does not answer
-    is told, for the analysis "".
+    is told, for the analysis "". Without a station file there is none.
     """
+    if data is None and not station.exists():
+        return {}
     try:
         if data is None:
             ledger = ledger_of(load_station(station), None)

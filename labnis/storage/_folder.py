@@ -216,7 +216,8 @@ def find_run(data_root: Path, text: str) -> Path:
     """
     if os.sep in text or text.startswith("~") or text.endswith(".h5"):
         given = _expanded(text)
-        for path in (given, data_root / given):
+        below = [path for path in run_files(data_root) if path.name == text] if data_root.is_dir() else []
+        for path in (given, data_root / given, *below):
             with contextlib.suppress(OSError):  # a name may be too long for the disk
                 if path.is_file():
                     return path

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from labnis.errors import RequestError
 from labnis.experiment.analysis import analyses_of_run
-from labnis.experiment.run import Run
+from labnis.experiment.run import Run, device_of
 from labnis.fit import FitResult
 from labnis.ui.drawn_data import Scaled, abscissa, axes_of, fit_of_run, predicted
 from labnis.ui.figures import styled
@@ -54,13 +54,21 @@ def compared_figure(runs: Sequence[Run]) -> Figure:
                 f"({run.procedure}) has several traces. Leave it out, or draw each run by `labnis show RUN --figure`."
             )
     figure = Figure(figsize=(3.4, 4.0), layout="constrained")
+    figure.suptitle(f"{_named(runs)} of {', '.join(dict.fromkeys(_device(run) for run in runs))}", fontsize="medium")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     along = [run.data[_FREQUENCY] if traced else abscissa(run.data, name) for run in runs]
     values = [_decibels(run.data[name]) if traced else run.data[name] for run in runs]
     scaled = zip(runs, Scaled.together(along), Scaled.together(values), strict=True)
     for number, (run, x, y) in enumerate(scaled):
-        style: dict[str, Any] = {"marker": _MARKERS[number % len(_MARKERS)], "ms": 3, "ls": "", "fillstyle": "none"}
-        label = f"{run.run_id}, {run.metadata['start']:%Y-%m-%d %H:%M}{', SIMULATED' * run.metadata['simulated']}"
+        style: dict[str, Any] = {
+            "marker": _MARKERS[number % len(_MARKERS)],
+            "ms": 2.5,
+            "mew": 0.5,
+            "ls": "",
+            "fillstyle": "none",
+        }
+        doubt, mark = " ?" * bool(run.doubtful), ", SIMULATED" * run.metadata["simulated"]
+        label = f"{run.run_id}{doubt}, {_device(run)}, {run.metadata['start']:%Y-%m-%d %H:%M}{mark}"
         upper.plot(x.values.ravel(), y.values.ravel(), color=f"C{number}", label=label, **style)
         apart = _in_decibels(first, run, name) if traced else in_sigma(first, run, name)
         if apart is not None:
@@ -110,6 +118,10 @@ def in_sigma(first: Run, run: Run, name: str) -> Any:
 def _with_zeros_of(fit: FitResult, run: Run) -> FitResult:
     known = {name: value for one in run.fits.values() for name, value in one.by_name.items() if name in _ZEROS}
     return replace(fit, values=np.array([known.get(name, fit[name].value) for name in fit.names]))
+
+
+def _device(run: Run) -> str:
+    return device_of(run.metadata) or "a device without a name"
 
 
 def _named(runs: Sequence[Run]) -> str:

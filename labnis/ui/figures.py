@@ -16,6 +16,7 @@ import xarray
 from matplotlib import rc_params_from_file
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.font_manager import FontProperties
 from numpy.typing import NDArray
 
 from labnis.errors import RequestError
@@ -52,8 +53,10 @@ BACK = "#6aa84f"
 STYLE = Path(__file__).with_name("labnis.mplstyle")
 # A curve whose smallest values (this percentile) are less than this part of its largest is also drawn logarithmically.
 _LOW, _SMALL = 10, 0.01
-# Characters of a line of warnings.
-_WIDTH = 85
+# Width of a letter, in its height.
+_NARROW = 0.58
+# Beginning of a note on what a budget has not, and which is larger than σ.
+_MISSING = "not in the budget"
 # Inch: a column of a journal, in which letters of 6 points can be read.
 _COLUMN = 3.4
 # Of residuals, the largest that has a colour of its own.
@@ -104,7 +107,7 @@ def _figure_of(runs: Sequence[Run], column: str | None) -> Figure:
         if run.curves:
             draw_fit_curves(lower[-1], list(run.curves.values()))
         part.suptitle(_header(run.metadata, run), fontsize="medium")
-        annotate(upper, run)
+        annotate(upper, run, size[0] / len(runs))
     return figure
 
 
@@ -254,8 +257,10 @@ def _logarithmic(data: xarray.Dataset, name: str, fit: FitOfData) -> list[str]:
 def _draw_size(axis: Axes, data: xarray.Dataset, name: str, x: Scaled, fit: FitOfData) -> None:
     """The size of a column on a logarithmic scale, without what the meter adds, and with the fit if there is one."""
     y, offset = Scaled.of(data[name]), float(np.nanmedian(fit.offsets.get(name, 0.0)))
-    size = np.abs(y.values - offset / y.scale)
-    axis.semilogy(x.values.ravel(), size.ravel(), ".", color=DATA)
+    size, back = np.abs(y.values - offset / y.scale), _way_back(data, name)
+    for way, marker, color in ((~back, ".", DATA), (back, "+", BACK)):
+        if way.any():
+            axis.semilogy(x.values[way], size[way], marker, color=color)
     if name in fit.model:
         # The noise of the readings, not the depth of the model, is the lower end.
         smallest = float(np.nanmin(size[size > 0], initial=np.inf))
@@ -307,18 +312,27 @@ def _draw_map(axis: Axes, signal: xarray.DataArray, fast: str, limit: float | No
     axis.set(xlabel=x.label, ylabel=y.label)
 
 
-def annotate(target: Figure | SubFigure, run: Run) -> None:
-    """Results above the data, with both parts of σ; those in doubt are marked, and the warnings follow."""
+def annotate(target: Figure | SubFigure, run: Run, width: float = _COLUMN) -> None:
+    """Results above the data, with both parts of σ; those in doubt are marked, and the reasons follow.
+
+    So does what a note says is missing in σ. Lines are broken at the `width` (inch).
+    """
     shown = {name: estimate for name, estimate in run.results.items() if "." not in name}
     lines = [f"{name.replace('_', ' ')}{' ?' * (name in run.doubtful)} {_told(one)}" for name, one in shown.items()]
-    warned = [*dict.fromkeys(text for name in shown for text in run.fit_of(name).warnings)]
+    fits = [run.fit_of(name) for name in shown]
+    warned = [*dict.fromkeys(text for fit in fits for text in fit.warnings)]
     more = f" (and {len(warned) - 1} more, see labnis show)" if len(warned) > 1 else ""
-    lines += textwrap.wrap(f"? {warned[0]}{more}", _WIDTH) if warned else []
-    target.suptitle("\n".join(lines), x=0.02, ha="left", fontsize="x-small", color=FIT)
+    lines += [f"? {warned[0]}{more}"] if warned else []
+    lines += dict.fromkeys(text for fit in fits for text in fit.notes if text.startswith(_MISSING))
+    letters = int(width * 72 / (_NARROW * FontProperties(size="x-small").get_size_in_points()))
+    folded = [part for line in lines for part in textwrap.wrap(line, letters, subsequent_indent="   ")]
+    target.suptitle("\n".join(folded), x=0.02, ha="left", fontsize="x-small", color=FIT if warned else "#333333")
 
 
 def _told(estimate: Estimate) -> str:
-    if estimate.limit is not None or estimate.systematic is None or not estimate.sigma:
+    if estimate.limit is not None or not estimate.sigma:
         return f"{'= ' if estimate.limit is None else ''}{estimate}"
+    if estimate.systematic is None:
+        return f"= {estimate} (noise alone)"
     noise, systematic = (number_text(part, estimate.unit) for part in (estimate.statistical, estimate.systematic))
     return f"= {estimate} (noise {noise}, syst. {systematic})"

@@ -37,7 +37,7 @@ def draw_fit_curves(target: Figure | SubFigure, curves: Sequence[xarray.Dataset]
         if there[0] is curves[0] and len(there) > 1:  # points beyond the curves are known less and less
             axis.set(xlim=_span(axis.lines, 0), ylim=_span(axis.lines, 1))
         # The true one, as in `Analysis.curves`; above, it is as the voltmeter reads it.
-        axis.set_xlabel(x.label.replace("device_voltage", "voltage, no offset").replace("_", " "))
+        axis.set_xlabel(x.label.replace("device_voltage", "V, no offset").replace("_", " "))
         axis.set_ylabel(f"{name.replace('_', ' ')} ({unit})" if unit else name, fontsize="small")
         axis.tick_params(labelsize="x-small")
         handles, labels = axis.get_legend_handles_labels()

@@ -19,7 +19,7 @@ from labnis.errors import RequestError
 from labnis.experiment.analysis import load_class
 from labnis.experiment.parameter_list import described
 from labnis.experiment.run import Run, device_of
-from labnis.fit import Estimate, number_text
+from labnis.fit import Estimate, FitContext, number_text
 from labnis.storage import Event, read_events
 from labnis.ui.budget_rows import budgeted
 from labnis.ui.figures import figure_of
@@ -31,6 +31,7 @@ __all__ = ["browser", "report_page", "write_pdf"]
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 # Seconds that one may take.
 _PATIENCE = 120
+_TRUTH = "truth.yaml"
 
 
 def report_page(runs: Sequence[Run], title: str, units: Mapping[str, str]) -> str:
@@ -69,6 +70,8 @@ def _of_run(run: Run, units: Mapping[str, str]) -> dict[str, Any]:
             "notes": fit.notes,
             "assumed": [*fit.assumed.items()],
             "budget": budgets.get(name),
+            "parameters": [(one, str(fit[one])) for one in fit.names],
+            "noise": f"χ²/ν {fit.chi2 / fit.degrees_of_freedom:.4g}" if fit.degrees_of_freedom else "",
         }
         for name, fit in run.fits.items()
     ]
@@ -100,6 +103,8 @@ def _of_run(run: Run, units: Mapping[str, str]) -> dict[str, Any]:
         "code": f"labnis {known.get('packages', {}).get('labnis', '')} ({known['git_commit']}{dirty})",
         "python": known["python"],
         "commands": [*_commands(run)],
+        "remarks": [*_remarks(run)],
+        "truth": known.get("truth_text") or "",
     }
 
 
@@ -137,11 +142,30 @@ def _event(one: Event) -> str:
 def _commands(run: Run) -> Iterator[str]:
     """Commands that fit the run again, and that measure the same again."""
     known = run.metadata
-    yield shlex.join(["labnis", "refit", run.path.name])
-    if known["procedure_class"].startswith("procedures.") and known["parameters"]:
-        own = ["--dry-run", "--seed", str(known["seed"])] if known["simulated"] else []
-        sets = [f"--set={name}={value}" for name, value in known["parameters"].items() if value not in ("", [])]
-        yield shlex.join(["labnis", "run", known["procedure"], *own, *sets])
+    yield shlex.join(["labnis", "refit", run.run_id])
+    if not known["procedure_class"].startswith("procedures.") or not known["parameters"]:
+        return
+    context = FitContext.from_json(known["context"].get("fit", "{}"))
+    words = ["--dry-run", f"--seed={known['seed']}", f"--twin={_TRUTH}"] if known["simulated"] else []
+    words += [f"--set={name}={value}" for name, value in known["parameters"].items() if value not in ("", [])]
+    words += [f"--until={goal}" for goal in known["context"].get("until", ())]
+    words += [f"--fix={name}={value!r}" for name, value in context.fixed.items()]
+    words += [f"--prior={name}={value!r}+-{sigma!r}" for name, (value, sigma) in context.given.items()]
+    words += [f"--from={run_id}" for run_id in dict.fromkeys(one["run_id"] for one in known["calibrations"])]
+    yield shlex.join(["labnis", "run", known["procedure"], *words])
+
+
+def _remarks(run: Run) -> Iterator[str]:
+    """What the commands need."""
+    yield (
+        "These are for the folder with the station file above and the run's data. "
+        f'Without them, in Python: labnis.refit("{run.path.name}").'
+    )
+    if run.metadata["simulated"]:
+        yield (
+            f"{_TRUTH} is below. The noise is the same where the run was the first one of its command; of a later step "
+            "of `calibrate` or of a queue it comes again with the whole command only."
+        )
 
 
 def browser() -> str:
@@ -153,7 +177,7 @@ def write_pdf(page: str, file: Path, program: str) -> None:
     """Print a `page` into a PDF `file` by the browser `program`; RequestError if it does not."""
     with TemporaryDirectory(prefix="labnis-report-") as folder:
         source, made = Path(folder) / "report.html", Path(folder) / "report.pdf"
-        source.write_text(page, encoding="utf-8")
+        source.write_text(page.replace("<details>", "<details open>"), encoding="utf-8")  # paper has no clicks
         command = [program, "--headless", "--disable-gpu", "--no-sandbox", f"--user-data-dir={folder}/profile"]
         command += ["--no-pdf-header-footer", f"--print-to-pdf={made}", source.as_uri()]
         try:

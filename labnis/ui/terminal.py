@@ -9,6 +9,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Table
 
 from labnis.experiment.analysis import analyses_of
 from labnis.experiment.events import Ended, Event, Fitted, RowRecorded, Started
@@ -123,8 +124,7 @@ class TerminalDisplay:
             case RowRecorded() if self._task is not None:
                 self._progress.update(self._task, completed=event.rows, left=self._left(event))
             case Fitted() if self._live is not None:
-                table = estimate_table(event.results, title="So far, ± noise alone", width=self._console.width)
-                self._live.update(Group(self._progress, table))
+                self._live.update(Group(self._progress, self._so_far(event)))
             case Ended():
                 self._finish(event.run)
 
@@ -137,6 +137,11 @@ class TerminalDisplay:
         self._console.print(f"{mark}{name} → {escape(shown(event.path))}", soft_wrap=True)
         self._live = Live(self._progress, console=self._console, transient=True, refresh_per_second=8)
         self._live.start()
+
+    def _so_far(self, event: Fitted) -> Table:
+        """The estimates of a live fit, marked where it has warnings."""
+        title, doubtful = f"So far, of {event.rows} rows, ± noise alone", event.results if event.fit.warnings else ()
+        return estimate_table(event.results, doubtful=doubtful, title=title, width=self._console.width)
 
     def _left(self, event: RowRecorded) -> str:
         """What is still to be waited for."""
@@ -183,7 +188,7 @@ class TerminalDisplay:
             print_table(table, err=True)
 
     def _say(self, text: str) -> None:
-        self._console.print(shown(text), style="yellow", soft_wrap=True, markup=False)
+        self._console.print(shown(text), style="yellow", markup=False)
 
 
 def _clock(seconds: float) -> str:

@@ -52,7 +52,7 @@ def draw_traces(target: Figure | SubFigure, data: xarray.Dataset, name: str, fit
         _draw_loops(left, flat, expected, labels, number_text(float(voltage[there[0]]), "V"), there[0])
     else:
         _draw_spectra(left, flat, expected, labels)
-    left.legend()
+    left.legend(loc="center" if np.iscomplexobj(flat.values) else "upper left", handletextpad=0.2)
     residuals = in_rows(fit.residuals[name]).values if name in fit.residuals else None
     _draw_residuals(right, flat, expected, residuals, Scaled.of(bias), voltage, there)
 

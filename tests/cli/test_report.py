@@ -13,7 +13,7 @@ import pytest
 import labnis as package
 from labnis.cli import reporting
 from labnis.ui.report import browser
-from tests.run.bench import BUDGETED_TEXT, Commands, write_station
+from tests.run.bench import BUDGETED_TEXT, Commands, changed, write_station
 
 NOTE = "cooled <script>alert(1)</script> & warmed"
 
@@ -69,16 +69,31 @@ def test_settings_have_their_units(labnis: Commands, run: Path, tmp_path: Path) 
     assert "maximum_bias 0.0012 V" in text and "series_resistance 2000 ohm" in text
 
 
-def test_the_commands_of_a_report_repeat_the_run(labnis: Commands, run: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", ["", "--until gap=10% --fix dynes=1e-4 --set points=101 --twin other.yaml"])
+def test_the_commands_of_a_report_repeat_the_run(words: str, labnis: Commands, run: Path, tmp_path: Path) -> None:
+    if words:
+        truth = (tmp_path / "truth.yaml").read_text(encoding="utf-8")
+        (tmp_path / "other.yaml").write_text(changed(truth, "gap: 215.0e-6", "gap: 180.0e-6"), encoding="utf-8")
+        run = Path(json.loads(labnis(f"run IVSweep --dry-run --seed 5 --json {words}").out)["runs"][0])
     assert labnis(f"report {run} --out r.html").code == 0
-    block = re.findall(r"<pre>(.*?)</pre>", (tmp_path / "r.html").read_text(encoding="utf-8"), flags=re.S)[-1]
-    refit, again = html.unescape(block).strip().splitlines()
-    assert refit == f"labnis refit {run.name}"
-    answer = labnis(f"{again.removeprefix('labnis ')} --json")
-    assert answer.code == 0, answer.err
+    page = (tmp_path / "r.html").read_text(encoding="utf-8").partition("How to reproduce")[2]
+    commands, truth = map(html.unescape, re.findall(r"<pre>(.*?)</pre>", page, flags=re.DOTALL))
+    (tmp_path / "truth.yaml").write_text(truth, encoding="utf-8")
+    refit, again = commands.strip().splitlines()
     first = package.open_run(run).results
+    assert labnis(refit.removeprefix("labnis ")).code == 0
+    answer = labnis(f"{again.removeprefix('labnis ')} --json")
+    assert answer.code == (7 if words else 0), "another gap than that of the run before is doubted"
     for name, one in json.loads(answer.out)["results"].items():
         assert one["value"] == first[name].value, name
+
+
+def test_a_file_alone_is_shown_and_reported(labnis: Commands, run: Path, tmp_path: Path) -> None:
+    (tmp_path / "station.yaml").unlink()
+    for words in ("show RUN --figure f.png", "log RUN", "budget RUN", "report RUN --out r.html"):
+        answer = labnis(words.replace("RUN", str(run)))
+        assert answer.code == 0, answer.err
+    assert "station.yaml: cannot be read" in labnis("show 1234").err
 
 
 def test_a_cooldown_is_reported_with_what_was_revoked(labnis: Commands, run: Path, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def _choice(name: str, chosen: dict[str, str], known: Iterable[Calibration]) -> 
     values = ["", *values] if name in ("device", "cooldown") else values
     shown = []
     for value in values:
-        text = words.get(value, value.replace("_", " ")) or "all"
+        text = words.get(value, value.replace("_", " ") if name == "quantity" else value) or "all"
         others = {key: v for key, v in (chosen | {name: value}).items() if v}
         shown.append(f"<b>{escaped(text)}</b>" if value == chosen[name] else link("/history", text, **others))
     return f"<p><small>{name}:</small> {' · '.join(shown)}</p>" if len(values) > 1 else ""

@@ -37,6 +37,7 @@ def _plain(view: RunView) -> dict[str, Any]:
         "bias": _known(view.bias),
         "fridge_temperature": _known(view.fridge_temperature),
         "final": view.final,
+        "estimated_rows": None if view.final else view.estimated_rows,
         "results": {
             name: {key: _known(value) for key, value in one.as_record().items()} | {"doubtful": name in view.doubtful}
             for name, one in view.results.items()
@@ -83,8 +84,9 @@ def _gauges(snapshot: Snapshot) -> dict[str, tuple[str, Samples]]:
         ),
         "run_interlocks": ("Events of interlocks.", [(la, _count(view, "interlock")) for view, la in running]),
         "run_warnings": ("Warnings of the live fit.", [(la, float(len(view.warnings))) for view, la in running]),
+        "result_rows": ("Rows of the live fit.", [(la, float(view.estimated_rows)) for view, la in running]),
         "result": ("Value of a result of the live fit.", [*_results(running, "value")]),
-        "result_sigma": ("Standard uncertainty of it, in total.", [*_results(running, "sigma")]),
+        "result_sigma": ("Standard uncertainty of it by noise alone.", [*_results(running, "sigma")]),
         "monitor_reading_seconds": ("Time that the last reading took.", [({}, snapshot.reading_time)]),
         "monitor_taken_seconds": ("When it was read, since 1970.", [({}, snapshot.taken.timestamp())]),
         "monitor_problems": ("Files that could not be read.", [({}, float(len(snapshot.problems)))]),

@@ -201,7 +201,8 @@ def curve_panels(curves: Sequence[xarray.Dataset]) -> Iterator[Panel]:
         finite = np.abs(one[name].values[np.isfinite(one[name].values)])
         scale, unit = scaled_unit(float(finite.max(initial=0.0)), str(one[name].attrs["units"]))
         series = tuple(_said(one, name, np.atleast_2d(x.values), scale))
-        yield Panel(name.replace("_", " "), x.label.replace("_", " "), f"({unit})" if unit else "", series)
+        along = x.label.replace("device_voltage", "voltage, no offset").replace("_", " ")
+        yield Panel(name.replace("_", " "), along, f"({unit})" if unit else "", series)
 
 
 def _said(curves: xarray.Dataset, name: str, x: Real, scale: float) -> Iterator[Series]:

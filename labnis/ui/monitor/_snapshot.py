@@ -40,7 +40,7 @@ class RunView:
     remaining
         Time (s) to the end by the median time of a row; NaN where it is not known, or the run has ended.
     bias, fridge_temperature
-        In the last row (V, K); NaN where the run has no such column.
+        In the last row (V, K); NaN where the run has no such column, or has ended.
     events
         The newest, without live fits.
     estimates
@@ -80,6 +80,11 @@ class RunView:
     def per_cent(self) -> float:
         """How much of the planned rows is measured, up to 100; NaN where that is not known."""
         return min(100.0, 100.0 * self.rows / self.planned) if self.planned else math.nan
+
+    @property
+    def estimated_rows(self) -> int:
+        """Rows of the newest live fit; 0 before it."""
+        return self.estimates[-1].rows if self.estimates else 0
 
 
 @dataclass(frozen=True)

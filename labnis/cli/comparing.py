@@ -66,6 +66,8 @@ def compare(
     found = [stored_run(find_run(folder, text)) for text in runs]
     if len({run.run_id for run in found}) < 2:
         raise RequestError("name at least two runs to compare")
+    if style is not None and figure is None:
+        raise RequestError("--style is that of the figure: give --figure FILE, too")
     if figure is not None:
         _draw([run.doubted(doubts_by_fit(station, data, run.path, _warned(run))) for run in found], figure, style)
     doubts = {run.run_id: _doubts(run, station, data) for run in found}

@@ -83,6 +83,8 @@ def show(
     paths = [find_run(folder, text) for text in runs]
     if figure is not None:
         check_figure(figure)
+    elif style is not None or column is not None:
+        raise RequestError("--style and --column are of the figure: give --figure FILE, too")
     if as_json:
         say_json([_run_record(path) | {"doubts": _doubts(path, station, data)} for path in paths])
     else:

@@ -41,7 +41,7 @@ from labnis.ledger import Ledger, new_batch
 from labnis.safety.safeguards import Safeguards
 from labnis.safety.stop_requests import StopRequest
 from labnis.station import OpenStation
-from labnis.storage import RunWriter, Status, collect_environment
+from labnis.storage import NO_FIT, RunWriter, Status, collect_environment
 from sim_instruments import Twin
 
 __all__ = ["Session"]
@@ -281,7 +281,7 @@ class Session:
         data: xarray.Dataset | None = None
         with collecting(failures):
             data = recorder.data()
-            fits, problems = analyse(plan.analyses, data, plan.context, plan.known)
+            fits, problems = _analysed(plan, data, writer)
             if data is not None:
                 fits = logbook.compared(plan.analyses, plan.with_failures_told(fits), writer.path, metadata)
         status = self._close(writer, plan, fits, data, failures)
@@ -385,3 +385,13 @@ class Session:
     def simulated(self) -> bool:
         """Whether the data are simulated: in a dry run, or according to the identity of an instrument."""
         return self.station.is_twin or self.twin is not None
+
+
+def _analysed(
+    plan: RunPlan, data: xarray.Dataset | None, writer: RunWriter
+) -> tuple[dict[str, FitResult], dict[str, str]]:
+    """The fits of `data`, and why others are missing, which goes into the file, too."""
+    fits, problems = analyse(plan.analyses, data, plan.context, plan.known)
+    for analysis, problem in problems.items():
+        writer.event(NO_FIT, problem, analysis=analysis)
+    return fits, problems

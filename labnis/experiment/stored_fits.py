@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from labnis.fit import FitError, FitResult
-from labnis.storage import RunFileError, newest_versions, read_fits
+from labnis.storage import NO_FIT, RunFileError, newest_versions, read_events, read_fits
 
 __all__ = ["newest_records", "stored_fits"]
 
@@ -47,4 +47,8 @@ def stored_fits(
             fits[name] = FitResult.from_record(record)
         except (FitError, KeyError) as error:
             problems[name] = f"the stored fit cannot be used: {error}"
+    for event in read_events(path, NO_FIT):
+        name = str(event.details.get("analysis", ""))
+        if name not in fits:  # a refit may have made it
+            problems.setdefault(name, event.message)
     return fits, problems

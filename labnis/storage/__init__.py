@@ -6,7 +6,7 @@ Errors: `labnis.storage.errors`. File layout: `labnis.storage._hdf5`. Reasons fo
 from labnis.storage._attributes import Status
 from labnis.storage._columns import Axis, Column, RunLayout
 from labnis.storage._disk import check_free_space
-from labnis.storage._events import ESTIMATE, Event
+from labnis.storage._events import ESTIMATE, NO_FIT, Event
 from labnis.storage._folder import RunSummary, check_data_root, find_run, list_runs, slug, unreadable_runs
 from labnis.storage._following import FollowedFolder, FollowedRun, RunState
 from labnis.storage._metadata import (
@@ -35,7 +35,7 @@ from labnis.storage.errors import (
 )  # fmt: skip
 
 __all__ = [
-    "ESTIMATE", "Axis", "Column", "DataRootError", "DiskSpaceError", "Environment", "Event", "FollowedFolder",
+    "ESTIMATE", "NO_FIT", "Axis", "Column", "DataRootError", "DiskSpaceError", "Environment", "Event", "FollowedFolder",
     "FollowedRun", "LayoutError",
     "RecoveryReport", "RowError", "RunFileError", "RunInUseError", "RunLayout", "RunMetadata", "RunNotFoundError",
     "RunState", "RunSummary", "RunWriter", "Status", "StorageError", "StorageWarning", "add_fits", "check_data_root",

@@ -20,12 +20,14 @@ from labnis.storage._disk import network_filesystem
 from labnis.storage._hdf5 import values_of
 
 __all__ = [
-    "ESTIMATE", "Event", "HostMonitor", "WaitingEvents", "create_events", "event_from_plain", "event_to_plain",
-    "load_events", "new_event", "write_events",
+    "ESTIMATE", "NO_FIT", "Event", "HostMonitor", "WaitingEvents", "create_events", "event_from_plain",
+    "event_to_plain", "load_events", "new_event", "write_events",
 ]  # fmt: skip
 
 ESTIMATE = "estimate"
 """Kind of the events that hold a live fit."""
+NO_FIT = "no-fit"
+"""Kind of the events that say why an analysis has no fit at the end of its run."""
 
 _TEXTS = ("time", "kind", "message", "details", "last")
 _CHUNK_EVENTS = 64
@@ -186,8 +188,8 @@ def write_events(file: Any, first: int, events: Sequence[Event]) -> None:
         group[name][first:] = [entry[name] for entry in plain]
 
 
-def load_events(file: Any) -> list[Event]:
-    """All events in the order in which they happened.
+def load_events(file: Any, kind: str | None = None) -> list[Event]:
+    """All events, or those of one `kind`, in the order in which they happened.
 
     Raises
     ------
@@ -200,7 +202,8 @@ def load_events(file: Any) -> list[Event]:
     group = file["events"]
     columns = {name: values_of(group[name]) for name in ("monotonic", "count", *_TEXTS) if name in group}
     count = min(len(values) for values in columns.values())
-    return [event_from_plain({name: values[index] for name, values in columns.items()}) for index in range(count)]
+    rows = [index for index in range(count) if kind is None or columns["kind"][index] == kind]
+    return [event_from_plain({name: values[index] for name, values in columns.items()}) for index in rows]
 
 
 class HostMonitor:

@@ -124,8 +124,6 @@ def read_run(path: Path | str, load: Callable[[Any], T]) -> T:
     if journal.dead_writer and not (journal.damage or journal.problem):
         with file_in_memory(path) as file, _damage_of(journal_path(path)):
             return load(file)
-    if path.exists() and not path.is_file():
-        raise RunFileError(f"{path}: cannot be read as a run: it is no ordinary file")
     if journal_path(path).exists() and not path.exists():
         problem = journal.problem or f"its journal is damaged: {journal.damage or 'its writer may still run'}"
         raise RunFileError(
@@ -148,6 +146,8 @@ def read_file(path: Path, load: Callable[[Any], T]) -> T:
         The message names the file.
 
     """
+    if path.exists() and not path.is_file():  # a pipe would be waited for without end
+        raise RunFileError(f"{path}: cannot be read as a run: it is no ordinary file")
     for _ in range(3):
         with contextlib.suppress(*DAMAGE), h5py.File(path, "r") as file:
             return load(file)
@@ -305,8 +305,8 @@ def read_fits(path: Path | str) -> dict[str, dict[str, Any]]:
     return read_run(path, load)
 
 
-def read_events(path: Path | str) -> list[Event]:
-    """Read the run's events, in the order in which they happened.
+def read_events(path: Path | str, kind: str | None = None) -> list[Event]:
+    """Read the run's events, all or those of one `kind`, in the order in which they happened.
 
     Raises
     ------
@@ -317,7 +317,7 @@ def read_events(path: Path | str) -> list[Event]:
 
     def load(file: Any) -> list[Event]:
         check_links(file)
-        return load_events(file)
+        return load_events(file, kind)
 
     return read_run(path, load)
 

@@ -14,7 +14,7 @@ from labnis.experiment.analysis import analyses_of_run
 from labnis.experiment.run import Run, device_of
 from labnis.fit import FitResult
 from labnis.ui.drawn_data import Scaled, abscissa, axes_of, fit_of_run, predicted
-from labnis.ui.figures import styled
+from labnis.ui.figures import drawn_in_style, styled
 
 __all__ = ["compared_figure", "draw_compared", "in_sigma"]
 
@@ -27,7 +27,7 @@ _FREQUENCY = "frequency"
 def draw_compared(runs: Sequence[Run], file: Path, style: Path | None = None) -> None:
     """Draw what `compared_figure` shows into a `file`, in the `style` of a lab."""
     with styled(style):
-        compared_figure(runs).savefig(file)
+        drawn_in_style(style, lambda: compared_figure(runs).savefig(file))
 
 
 def compared_figure(runs: Sequence[Run]) -> Figure:

@@ -149,7 +149,7 @@ def _asked(analysis: Analysis, method: str, fit: FitResult, data: xarray.Dataset
     try:
         found: Mapping[str, Any] = getattr(analysis, method)(fit, data)
         return {name: _like_column(name, np.asarray(values), data) for name, values in found.items()}
-    except Exception as error:  # noqa: BLE001  # a lab's own code; the data are drawn in any case
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # a lab's own code; the data are drawn in any case
         problem = f"{type(error).__name__}: {error}"
         warnings.warn(f"analysis {analysis.name}: {method} fails, its fit is not drawn: {problem}", LabnisWarning, 3)
         return {}
@@ -161,6 +161,8 @@ def _like_column(name: str, values: NDArray[Any], data: xarray.Dataset) -> NDArr
     shape = data[name].shape
     if values.shape != shape or values.dtype.kind not in "biufc":
         raise ValueError(f"{name} must be numbers of the shape {shape}, not {values.dtype} of {values.shape}")
+    if np.iscomplexobj(values) and not np.iscomplexobj(data[name]):
+        raise ValueError(f"{name} is a column of real numbers, and {values.dtype} are none")
     return values
 
 

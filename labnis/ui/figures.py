@@ -5,7 +5,7 @@ of figure: a curve over one set-point, a map over two, a map over set-point and 
 """
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ __all__ = [
     "annotate",
     "draw_data",
     "draw_runs",
+    "drawn_in_style",
     "figure_of",
     "styled",
 ]
@@ -69,13 +70,25 @@ def draw_runs(runs: Sequence[Run], file: Path, style: Path | None = None, column
     RequestError for a `style` that is no style file of matplotlib, and for a `column` that a run does not have.
     """
     with styled(style):
-        _figure_of(runs, column).savefig(file)
+        drawn_in_style(style, lambda: _figure_of(runs, column).savefig(file))
 
 
 def figure_of(runs: Sequence[Run], column: str | None = None) -> Figure:
     """A figure with one panel for each of `runs`: of its signal, or of the `column` (RequestError if it has none)."""
     with styled():
         return _figure_of(runs, column)
+
+
+def drawn_in_style(style: Path | None, draw: Callable[[], object]) -> None:
+    """Draw; RequestError for what goes wrong with the `style` of a lab, and not without it."""
+    try:
+        draw()
+    except (OSError, RequestError):
+        raise
+    except Exception as error:
+        if style is None:
+            raise
+        raise RequestError(f"--style {style}: nothing can be drawn with it: {type(error).__name__}: {error}") from error
 
 
 @contextmanager
@@ -85,6 +98,8 @@ def styled(style: Path | None = None) -> Iterator[None]:
         used = [rc_params_from_file(one, use_default_template=False) for one in [STYLE, *([style] if style else [])]]
     except OSError as error:
         raise RequestError(f"--style {style}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise RequestError(f"--style {style}: is no style file of matplotlib: {error}") from error
     with mpl.rc_context():
         for one in used:
             mpl.rcParams.update(one)

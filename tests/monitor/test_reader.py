@@ -1,19 +1,23 @@
 """What the monitor reads of runs and ledger; that is what its pages show."""
 
 import json
+import os
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from labnis.experiment.run import stored_run
+from labnis.fit import FitError, FitResult
+from labnis.fit.analyses import CurrentVoltage
 from labnis.ledger import Ledger, LedgerUnavailableError
 from labnis.ledger.of_station import ledger_to_read
 from labnis.storage import ESTIMATE, Column, RunWriter, open_run
 from labnis.ui.monitor import Image, Panel, Reader, RunView, metrics_text, status_of
 from procedures import IVSweep, ReflectionVsBias
-from tests.run.bench import dry_session
+from tests.run.bench import Commands, dry_session
 from tests.run.test_live_fit import Patient
 from tests.storage.conftest import COLUMNS, FREQUENCY, metadata, row
 
@@ -163,6 +167,53 @@ def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "151617-broken-00000000.h5").write_bytes(b"no HDF5")
     assert any("00000000" in problem for problem in reader.read().problems)
+
+
+class NeverWhole(CurrentVoltage):
+    """Its live fits work, and that of all rows does not."""
+
+    name = "never_whole"
+
+    def fit(self, data: Any, *others: Any) -> FitResult:
+        if data.attrs["rows"] == 41:
+            raise FitError("the two branches disagree")
+        return super().fit(data, *others)
+
+
+class WithoutFit(IVSweep):
+    ANALYSES = (NeverWhole,)
+
+
+def test_a_run_that_has_no_fit_at_its_end_says_so_everywhere(tmp_path: Path, labnis: Commands) -> None:
+    with dry_session(tmp_path, Patient(stops={40: 1})) as session:
+        run = session.run(WithoutFit(points=41))
+    assert run.problems == {"never_whole": "the two branches disagree"}
+    view = only(reader_of(tmp_path), run.run_id)
+    assert not view.final and view.results and view.doubtful == set(view.results)
+    assert "no fit (never_whole): the two branches disagree" in view.warnings
+    for words in ("show", "log"):
+        assert "the two branches disagree" in labnis(f"{words} {run.path}").out
+    assert labnis(f"report {run.path} --out r.html").code == 0
+    assert "No fit: never_whole: the two branches disagree" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_a_pipe_in_place_of_a_run_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    reader = reader_of(tmp_path)
+    folder = tmp_path / "data" / "CD12" / "2026-03-04"
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "151617-pipe-00000000.h5")
+    assert any("no ordinary file" in problem for problem in reader.read().problems)
+
+
+def test_conductance_of_either_sign_is_drawn_by_its_size(tmp_path: Path) -> None:
+    with dry_session(tmp_path, Patient(stops={})) as session:
+        run = session.run(IVSweep(points=41))
+    panel = panels_by_title(only(reader_of(tmp_path), run.run_id))["Conductance"]
+    assert isinstance(panel, Panel)
+    assert (panel.logarithmic, panel.y_label) == (True, "|Conductance| (µS)")
+    known = run.data["conductance"].values
+    assert (known < 0).any()
+    np.testing.assert_allclose(panel.series[0].y, np.abs(known[known != 0]) * 1e6)
 
 
 def test_two_set_points_are_a_map_and_temperatures_of_the_stage_are_curves(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Routes of the monitor: who is answered, and with what. Each test has a server process of its own."""
 
+import json
 import re
 import signal
 import socket
 from collections.abc import Callable
 from http.cookies import SimpleCookie
+from pathlib import Path
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -12,7 +14,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
 from tests.monitor.serving import PATIENCE, Monitor
-from tests.run.bench import Commands
+from tests.run.bench import Commands, changed
 
 pytestmark = pytest.mark.usefixtures("data_folder")
 
@@ -53,6 +55,13 @@ def test_no_route_answers_to_other_hosts_origins_or_methods(start: Start) -> Non
         assert monitor.get(page, Host="localhost")[0].status == 403, "without the port"
         assert monitor.get(page, Origin="http://evil.example")[0].status == 403, page
         assert monitor.get(page, Host=host, Origin=f"http://{host}")[0].status != 403, page
+        assert monitor.get(page, Origin="http://[")[0].status == 403, page
+        for site in ("cross-site", "same-site"):  # an image or a frame of another site, which sends no origin
+            assert monitor.get(page, Sec_Fetch_Site=site, Sec_Fetch_Mode="no-cors")[0].status == 403, page
+            frame = {"Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "iframe"}
+            assert monitor.get(page, Sec_Fetch_Site=site, **frame)[0].status == 403, page
+            link = {"Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "document"}
+            assert monitor.get(page, Sec_Fetch_Site=site, **link)[0].status != 403, page
         for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
             assert monitor.get(page, method)[0].status == 405, (method, page)
     assert monitor.get("/autoload.js?bokeh-autoload-element=1")[0].status == 404
@@ -124,6 +133,51 @@ def test_a_port_in_use_is_named(labnis: Commands) -> None:
         answer = labnis(f"monitor --port {port}")
     assert answer.code == 2
     assert f"--port {port}: 127.0.0.1 cannot be used: another program listens there" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--address 192.0.2.1 --allow fridge", "--address 192.0.2.1: it is none of this computer"),
+        ("--allow http://fridge.lab", "--allow 'http://fridge.lab': a name or address of a host is needed"),
+        ("--allow ''", "--allow '': a name"),
+        ("--allow 'evil/<b>x y'", "a name or address of a host is needed"),
+    ],
+)
+def test_what_nobody_can_address_is_refused(words: str, told: str, labnis: Commands) -> None:
+    answer = labnis(f"monitor --port 0 {words}")
+    assert answer.code == 2
+    assert told in answer.err
+
+
+HANGING = """
+import time
+from pathlib import Path
+from labnis.fit.analyses import CurrentVoltage
+from procedures import IVSweep
+class Hanging(CurrentVoltage):
+    name = "hanging"
+    def predict(self, fit, data):
+        Path(__file__).with_name("hangs").touch()
+        time.sleep(1000)
+class Sweep(IVSweep):
+    ANALYSES = (Hanging,)
+"""
+
+
+def test_it_ends_also_while_an_analysis_hangs(start: Start, labnis: Commands, tmp_path: Path) -> None:
+    (tmp_path / "ourlab").mkdir()
+    (tmp_path / "ourlab" / "__init__.py").write_text(HANGING, encoding="utf-8")
+    station = (tmp_path / "station.yaml").read_text(encoding="utf-8")
+    (tmp_path / "station.yaml").write_text(changed(station, "labnis:\n", "labnis:\n  packages: [ourlab]\n"))
+    answer = labnis("run ourlab.Sweep --dry-run --json --set points=21")
+    assert answer.code == 0, answer.err
+    run = Path(json.loads(answer.out)["runs"][0]).stem.rpartition("-")[2]
+    monitor = start()
+    assert monitor.get(f"/run?id={run}")[0].status == 200
+    monitor.wait_for(lambda found: (tmp_path / "ourlab" / "hangs").exists())
+    monitor.process.send_signal(signal.SIGTERM)
+    assert monitor.process.wait(timeout=PATIENCE) == 0
 
 
 def test_a_data_folder_that_is_not_there_is_told_on_the_page(start: Start) -> None:

@@ -1,5 +1,6 @@
 """Figures of runs: the fit's own model, residuals, and the right place for every point."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -129,6 +130,13 @@ def test_a_style_of_a_lab_goes_on_top(sweep: Run, tmp_path: Path) -> None:
     assert "#123456" in (tmp_path / "f.svg").read_text(encoding="utf-8")
     draw_runs([sweep], tmp_path / "g.svg")
     assert "#123456" not in (tmp_path / "g.svg").read_text(encoding="utf-8")
+    for text, told in (
+        (b"\xff\xfe\x00", "is no style file of matplotlib"),
+        (b"image.cmap: nope", "nothing can be drawn"),
+    ):
+        own.write_bytes(text)
+        with pytest.raises(RequestError, match=f"lab.mplstyle: {told}"):
+            draw_runs([sweep], tmp_path / "i.svg", own)
     with pytest.raises(RequestError, match=r"none.mplstyle: cannot be read: No such file"):
         draw_runs([sweep], tmp_path / "h.svg", tmp_path / "none.mplstyle")
 
@@ -322,6 +330,8 @@ def test_the_power_in_the_band_has_the_fits_own_model(tmp_path: Path) -> None:
         (lambda *_: None, "AttributeError"),
         (lambda *_: {"current": np.zeros(3)}, r"current must be numbers of the shape \(11,\), not float64 of \(3,\)"),
         (lambda *_: {"gap": np.zeros(11)}, "'gap' is no column of the data"),
+        (lambda *_: {"current": np.zeros(11, complex)}, "current is a column of real numbers, and complex128 are none"),
+        (lambda *_: sys.exit("no"), "SystemExit: no"),
     ],
 )
 def test_a_failing_prediction_does_not_cost_the_figure(

@@ -15,6 +15,7 @@ def test_exported_names():
         "FollowedFolder",
         "FollowedRun",
         "LayoutError",
+        "NO_FIT",
         "RecoveryReport",
         "RowError",
         "RunFileError",

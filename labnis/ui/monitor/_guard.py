@@ -97,13 +97,21 @@ class GuardedTornado(BokehTornado):
     def _refused(self, request: HTTPServerRequest) -> HTTPStatus | None:
         if request.method not in ("GET", "HEAD"):
             return HTTPStatus.METHOD_NOT_ALLOWED
-        origin = request.headers.get("Origin")
-        foreign = origin is not None and urlsplit(origin).netloc.lower() not in self._hosts
-        if foreign or request.headers.get("Host", "").lower() not in self._hosts:
+        if self._is_foreign(request.headers) or request.headers.get("Host", "").lower() not in self._hosts:
             return HTTPStatus.FORBIDDEN
         if request.path.endswith(UNUSED):
             return HTTPStatus.NOT_FOUND
         return None if self._token is None or self._knows_token(request) else HTTPStatus.UNAUTHORIZED
+
+    def _is_foreign(self, headers: HTTPHeaders) -> bool:
+        """Whether a page of another site makes the request; a link there may be followed."""
+        followed = (headers.get("Sec-Fetch-Mode"), headers.get("Sec-Fetch-Dest")) == ("navigate", "document")
+        if headers.get("Sec-Fetch-Site") in ("cross-site", "same-site") and not followed:
+            return True
+        try:
+            return "Origin" in headers and urlsplit(headers["Origin"]).netloc.lower() not in self._hosts
+        except ValueError:
+            return True
 
     def _knows_token(self, request: HTTPServerRequest) -> bool:
         cookie = request.cookies.get(self._cookie)

@@ -180,14 +180,16 @@ class RunPage:
         self._id = argument(document, "id")
         self.wanted = frozenset({self._id})
         root = set_up(document, "labnis run")
-        self._head, self._card, self._plots = html(), _Card(whole=True), _Plots(320, tools=True)
-        root.children = [self._head, self._card.place, self._plots.place]
+        self._head, self._problems = html(), html()
+        self._card, self._plots = _Card(whole=True), _Plots(320, tools=True)
+        root.children = [self._head, self._problems, self._card.place, self._plots.place]
         self.show(snapshot)
 
     def show(self, snapshot: Snapshot) -> None:
         """Bring the page up to date."""
         view = snapshot.view(self._id)
         self._head.text = head_of("run", snapshot)
+        say(self._problems, problems_of(snapshot))
         if view is None:
             known = any(run.run_id == self._id for run in snapshot.runs)
             self._head.text += "<p>reading …</p>" if known else f"<p>there is no run {escape(self._id[:40])}</p>"

@@ -104,7 +104,10 @@ def _curves(data: xarray.Dataset, name: str, fit: FitOfData) -> Iterator[Panel]:
             line, expected = fit.line[0][str(along.name)].values, fit.line[1][name]
         series.append(_line("fit", "fit", line / x.scale, np.asarray(expected, dtype=np.float64) / y.scale))
     title = str(data[name].attrs.get("long_name", name))
-    yield Panel(title, x.label, y.label, tuple(series), logarithmic=name == "conductance")
+    if name == "conductance":  # below the gap it is far smaller, and of either sign
+        yield Panel(title, x.label, _size_label(y), tuple(_magnitude(one, 0.0) for one in series), logarithmic=True)
+    else:
+        yield Panel(title, x.label, y.label, tuple(series))
     if name in fit.model:
         known = name in fit.residuals
         rest = fit.residuals[name] if known else _in_scatter(data[name].values - np.asarray(fit.model[name]))
@@ -113,8 +116,12 @@ def _curves(data: xarray.Dataset, name: str, fit: FitOfData) -> Iterator[Panel]:
     if name == "current":
         offset = float(np.nanmedian(fit.offsets.get(name, 0.0))) / y.scale
         inside = tuple(_magnitude(one, offset) for one in series)
-        words = y.label.replace(" (", " − offset| (" if offset else "| (")
-        yield Panel("log |I|", x.label, f"|{words}", inside, logarithmic=True)
+        yield Panel("log |I|", x.label, _size_label(y, " − offset" if offset else ""), inside, logarithmic=True)
+
+
+def _size_label(y: Scaled, less: str = "") -> str:
+    words, _, unit = y.label.partition(" (")
+    return f"|{words}{less}|{f' ({unit}' if unit else ''}"
 
 
 def _measured(data: xarray.Dataset, name: str, x: Scaled, y: Scaled, left_out: Any) -> Iterator[Series]:

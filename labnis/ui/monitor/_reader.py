@@ -129,6 +129,10 @@ class _Viewed:
         estimates = tuple(map(_estimate, (event for event in state.events if event.kind == ESTIMATE)))
         final = run is not None and bool(run.results)
         results, doubtful, told = _results(run if final else None, estimates)
+        if run is not None:
+            # Those of the live fit are no results of a run that has ended without one.
+            doubtful = doubtful if final else frozenset(results)
+            told = (*(f"no fit ({name}): {problem}" for name, problem in run.problems.items()), *told)
         return RunView(
             run_id=metadata["run_id"],
             procedure=metadata["procedure"],

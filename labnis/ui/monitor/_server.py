@@ -6,8 +6,10 @@ import json
 import re
 import secrets
 import signal
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -42,6 +44,8 @@ SHORTEST, LONGEST = 1.0, 10.0
 
 PING = 20.0
 """Time (s) between two questions whether a page is still there, and that for its answer."""
+
+HOST = re.compile(r"(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?", re.ASCII | re.IGNORECASE)
 
 TOKEN = re.compile(r"[\w-]{16,}", re.ASCII)
 
@@ -81,7 +85,7 @@ def serve(
     Raises
     ------
     RequestError
-        It cannot listen there, nobody could address it, or the token is too short or no word.
+        It cannot listen there, nobody could address it, a host is none, or the token is too short or no word.
 
     """
     if not _is_loopback(address) and not allow:
@@ -93,6 +97,8 @@ def serve(
         raise RequestError(
             "the token has at least 16 letters, digits, - and _; give another one, or none for a random one"
         )
+    if wrong := [host for host in allow if not HOST.fullmatch(host)]:
+        raise RequestError(f"--allow {wrong[0]!r}: a name or address of a host is needed, perhaps with :PORT")
     protected = not _is_loopback(address) or bool(allow)
     token = (token or secrets.token_urlsafe(24)) if protected else None
     asyncio.run(_Monitor(Reader(data, open_ledger), address, port, tuple(allow), token, say).run())
@@ -132,7 +138,7 @@ class _Monitor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopping.set))
-        self._snapshot = await asyncio.to_thread(self._reader.read)
+        self._snapshot = await self._read()
         server = self._server()
         reading = asyncio.create_task(self._read_on())
         stopped = asyncio.create_task(stopping.wait())
@@ -150,10 +156,14 @@ class _Monitor:
         try:
             sockets = bind_sockets(self._port, self._address)
         except OSError as error:
-            reason = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                busy = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
+                raise RequestError(
+                    f"--port {self._port}: {self._address} cannot be used: {busy}. "
+                    "Give another port, or 0 for a free one."
+                ) from error
             raise RequestError(
-                f"--port {self._port}: {self._address} cannot be used: {reason}. "
-                "Give another port, or 0 for a free one."
+                f"--address {self._address}: it is none of this computer: {error.strerror or error}"
             ) from error
         port = sockets[0].getsockname()[1]
         tornado = GuardedTornado(
@@ -187,12 +197,26 @@ class _Monitor:
     def _metrics(self) -> str:
         return metrics_text(self._snapshot)
 
+    async def _read(self, wanted: Collection[str] = ()) -> Snapshot:
+        """A snapshot, read in a thread that the end of the process does not wait for: a lab's own analysis may hang."""
+        found: Future[Snapshot] = Future()
+
+        def read() -> None:
+            found.set_running_or_notify_cancel()  # not cancelled from now on
+            try:
+                found.set_result(self._reader.read(wanted))
+            except BaseException as error:  # noqa: BLE001  # raised below
+                found.set_exception(error)
+
+        threading.Thread(target=read, name="labnis-monitor-reader", daemon=True).start()
+        return await asyncio.wrap_future(found)
+
     async def _read_on(self) -> None:
         psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS if psutil.WINDOWS else NICE)
         while True:
             begun = time.process_time()
             wanted = {run for page in self._pages.values() for run in page.wanted}
-            self._snapshot = await asyncio.to_thread(self._reader.read, wanted)
+            self._snapshot = await self._read(wanted)
             for document, page in list(self._pages.items()):
                 document.add_next_tick_callback(partial(page.show, self._snapshot))
             self._asked.clear()

@@ -76,7 +76,8 @@ def card_of(view: RunView, *, whole: bool = False) -> str:
     if view.status not in (RUNNING, "done"):
         lines.append(f'<p class="warn"><b>{escaped(view.status)}</b>: {escaped(view.reason)}</p>')
     if view.results:
-        said = "results" if view.final else f"live fit of {view.estimates[-1].rows} rows, ± noise alone"
+        said = "results" if view.final else f"live fit of {view.estimated_rows} rows, ± noise alone"
+        said += "" if view.final or view.status == RUNNING else "; there is none of all rows"
         lines.append(f"<p><small>{said}</small></p>{_results(view)}")
     shown = slice(None) if whole else slice(-3, None)
     lines += [f'<p class="warn">&#9888; {escaped(text)}</p>' for text in view.warnings[shown]]

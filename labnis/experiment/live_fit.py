@@ -17,6 +17,8 @@ __all__ = ["LiveFit"]
 # milliseconds a row, which is little where rows take long, so that these have more fits.
 _SHARE, _LARGEST_SHARE = 0.04, 0.25
 _PER_SECOND = 0.5
+# Time (s) between two fits at most: the first one of an island that heats is a search of seconds, the next ones are not.
+_LONGEST_WAIT = 30.0
 # With a simulated clock the next fit is made when there are so many times as many rows.
 _MORE = 1.05
 
@@ -25,7 +27,7 @@ class LiveFit:
     """Fits the newest data whenever the previous fit is finished; updates in between are dropped.
 
     Fits take at most 4 % of the time where a row takes less than 80 ms, and up to 25 % from 0.5 s on, which bounds
-    their effect on the measurement.
+    their effect on the measurement; the next one begins 30 s after the last in any case.
 
     Parameters
     ----------
@@ -123,7 +125,7 @@ class LiveFit:
             self._update(source)
             used = time.thread_time() - begun
             with self._wake:
-                self._wake.wait_for(lambda: self._stopped, used * (1 / self._share() - 1))
+                self._wake.wait_for(lambda: self._stopped, min(used * (1 / self._share() - 1), _LONGEST_WAIT))
 
     def _share(self) -> float:
         """Fraction of the time for fits, by the time that the last row took."""

@@ -17,7 +17,7 @@ __all__ = ["LiveFit"]
 # milliseconds a row, which is little where rows take long, so that these have more fits.
 _SHARE, _LARGEST_SHARE = 0.04, 0.25
 _PER_SECOND = 0.5
-# Time (s) between two fits at most: the first one of an island that heats is a search of seconds, the next ones are not.
+# Time (s) between two fits at most: the first one of an island that heats is a search of seconds, later ones are none.
 _LONGEST_WAIT = 30.0
 # With a simulated clock the next fit is made when there are so many times as many rows.
 _MORE = 1.05

@@ -219,7 +219,7 @@ def test_an_analysis_that_fails_is_named_with_its_line_and_what_to_do(labnis: Co
     assert f"({lab_procedures.__file__}, line {line}). The rows are saved" in answer.err
     assert "`import tests.run.lab_procedures`, then labnis.refit(PATH)" in answer.err
     logged = labnis(f"log {list_runs(Path('data'))[0].run_id}").out
-    assert logged.endswith("nothing happened: no interlock, fault or pause, no warning\n")
+    assert "  no-fit: KeyError: " in logged and f", line {line}). The rows are saved" in logged
 
 
 def test_notes_of_fits_name_the_fit(tmp_path: Path, labnis: Commands) -> None:

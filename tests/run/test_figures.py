@@ -306,6 +306,22 @@ def test_a_map_is_drawn_at_its_set_points_whatever_their_order() -> None:
     np.testing.assert_array_equal(mesh.get_array(), np.add.outer([0.0, 1.0, 3.0], [0.0, 10.0, 30.0]))
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_a_map_with_a_model_has_its_residuals_below(known: bool) -> None:
+    current = np.outer([1.0, 2.0, 3.0], [1.0, -1.0, 2.0, -2.0])
+    data = xarray.Dataset({"current": (("gate", "bias"), current)}, {"gate": range(3), "bias": range(4)})
+    off = np.random.default_rng(1).standard_normal(current.shape)
+    residuals = {"current": 2 * off} if known else {}
+    figure: Any = Figure()
+    draw_data(figure, data.assign_attrs(signal="current"), FitOfData({"current": current - off}, residuals=residuals))
+    _, below = [axis for axis in figure.axes if axis.collections and axis.get_xlabel() == "gate"]
+    (mesh,) = below.collections
+    scatter = 1.4826 * np.median(np.abs(off - np.median(off)))
+    np.testing.assert_allclose(mesh.get_array(), (2 * off if known else off / scatter).T)
+    assert mesh.get_clim() == (-5, 5)
+    assert f"residual / {'σ' if known else 'scatter'}" in [axis.get_ylabel() for axis in figure.axes]
+
+
 def test_both_ways_of_a_sweep_are_distinguished(tmp_path: Path) -> None:
     with dry_session(tmp_path, Watcher()) as session:
         run = session.run(IVSweep(points=21, direction="up-down"))

@@ -27,6 +27,7 @@ __all__ = [
     "fit_of_run",
     "in_the_plane",
     "is_curve",
+    "line_of_fit",
     "map_values",
     "predicted",
     "quantities",
@@ -190,6 +191,17 @@ def abscissa(data: xarray.Dataset, name: str) -> xarray.DataArray:
         return along
     others = [column for key, column in data.data_vars.items() if key not in (name, "time", "time_utc", "quality")]
     return others[0] if others and others[0].dims == data[name].dims else data["point"]
+
+
+def line_of_fit(data: xarray.Dataset, name: str, fit: FitOfData) -> tuple[Real, Real]:
+    """Abscissa and model of the column `name` in the order of the abscissa: the line of the fit."""
+    along = abscissa(data, name)
+    x, model = along.values, fit.model[name]
+    if fit.line is not None and name in fit.line[1]:
+        x, model = fit.line[0][str(along.name)].values, fit.line[1][name]
+    x, model = np.ravel(x), np.asarray(np.ravel(model), dtype=np.float64)
+    order = np.argsort(x)
+    return x[order], model[order]
 
 
 def in_the_plane(column: xarray.DataArray, fast: str) -> tuple[xarray.DataArray, str, list[str]]:

@@ -30,6 +30,7 @@ from labnis.ui.drawn_data import (
     fit_of_run,
     in_the_plane,
     is_curve,
+    line_of_fit,
     map_values,
     quantities,
 )
@@ -214,7 +215,7 @@ def _draw_curve(target: Figure | SubFigure, data: xarray.Dataset, name: str, fit
         label = f"{'partly ' if partly else ''}left out of the fit"
         axes[0].plot(x.values[left_out], y.values[left_out], "x", ms=5, color=FIT, label=label)
     if fitted:
-        line, expected = _line(data, name, fit)
+        line, expected = line_of_fit(data, name, fit)
         axes[0].plot(line / x.scale, expected / y.scale, color=FIT, label="fit")
         rest, unit = _residuals(data[name], fit)
         for way, marker, color in ((~back, ".", DATA), (back, "+", BACK)):
@@ -233,17 +234,6 @@ def _way_back(data: xarray.Dataset, name: str) -> NDArray[np.bool_]:
     if "direction" not in data[name].dims:
         return np.zeros(data[name].shape, dtype=bool)
     return np.asarray((data["direction"] < 0).broadcast_like(data[name]).transpose(*data[name].dims).values)
-
-
-def _line(data: xarray.Dataset, name: str, fit: FitOfData) -> tuple[Real, Real]:
-    """Abscissa and model of the column `name` in the order of the abscissa: the line of the fit."""
-    along = abscissa(data, name)
-    x, model = along.values, fit.model[name]
-    if fit.line is not None and name in fit.line[1]:
-        x, model = fit.line[0][str(along.name)].values, fit.line[1][name]
-    x, model = np.ravel(x), np.ravel(model)
-    order = np.argsort(x)
-    return x[order], model[order]
 
 
 def _residuals(signal: xarray.DataArray, fit: FitOfData) -> tuple[Real, str]:
@@ -279,7 +269,7 @@ def _draw_size(axis: Axes, data: xarray.Dataset, name: str, x: Scaled, fit: FitO
     if name in fit.model:
         # The noise of the readings, not the depth of the model, is the lower end.
         smallest = float(np.nanmin(size[size > 0], initial=np.inf))
-        line, expected = _line(data, name, fit)
+        line, expected = line_of_fit(data, name, fit)
         axis.semilogy(line / x.scale, np.abs(expected - offset) / y.scale, color=FIT)
         axis.set_ylim(bottom=smallest / 2 if np.isfinite(smallest) else None)
     axis.set_ylabel(_size_label(y, offset=bool(offset)), fontsize="small")

@@ -20,6 +20,7 @@ from labnis.ui.drawn_data import (
     abscissa_of_curves,
     axes_of,
     in_the_plane,
+    line_of_fit,
     map_values,
     quantities,
 )
@@ -94,15 +95,11 @@ def panels_of(data: xarray.Dataset, fit: FitOfData) -> tuple[Panel | Image, ...]
 
 def _curves(data: xarray.Dataset, name: str, fit: FitOfData) -> Iterator[Panel]:
     """A column against its abscissa with fit; its residuals; and the magnitude of a current below the gap."""
-    along = abscissa(data, name)
-    x, y = Scaled.of(along), Scaled.of(data[name])
+    x, y = Scaled.of(abscissa(data, name)), Scaled.of(data[name])
     series = [*_measured(data, name, x, y, fit.left_out.get(name))]
     if name in fit.model:
-        fine = fit.line is not None and name in fit.line[1]
-        line, expected = (along.values, fit.model[name])
-        if fit.line is not None and fine:
-            line, expected = fit.line[0][str(along.name)].values, fit.line[1][name]
-        series.append(_line("fit", "fit", line / x.scale, np.asarray(expected, dtype=np.float64) / y.scale))
+        line, expected = line_of_fit(data, name, fit)
+        series.append(_line("fit", "fit", line / x.scale, expected / y.scale))
     title = str(data[name].attrs.get("long_name", name))
     if name == "conductance":  # below the gap it is far smaller, and of either sign
         yield Panel(title, x.label, _size_label(y), tuple(_magnitude(one, 0.0) for one in series), logarithmic=True)

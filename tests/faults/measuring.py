@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import h5py
 
 from labnis.ledger import open_ledger
-from labnis.storage import read_events
+from labnis.storage import ESTIMATE, read_events
 from sim_instruments.server import LogEntry, ServerProcess, SourcePoint, bias_trajectory, control, largest_rate
 from tests.faults.commands import Command, completed
 
@@ -226,7 +226,7 @@ class Lab:
 
     def event_kinds(self) -> list[str]:
         """What happened in the run, in one word each."""
-        return [event.kind for event in read_events(self.run_file)]
+        return [event.kind for event in read_events(self.run_file) if event.kind != ESTIMATE]
 
 
 def _arguments(lab: Lab, words: tuple[str, ...]) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from labnis.printable import printable as shown
 __all__ = [
     "cells",
     "console_of",
+    "duration_text",
     "encodable",
     "listed",
     "minute",
@@ -54,6 +55,15 @@ _PLAIN = {
 def minute(time: datetime) -> str:
     """Local date and time to the minute."""
     return time.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def duration_text(seconds: float) -> str:
+    """Hours, minutes and seconds, such as 0:01:30; "?" where it is not known."""
+    if not math.isfinite(seconds):
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"
 
 
 def _in_ascii(error: UnicodeError) -> tuple[str, int]:

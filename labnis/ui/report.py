@@ -20,7 +20,7 @@ from labnis.experiment.analysis import load_class
 from labnis.experiment.parameter_list import described
 from labnis.experiment.run import Run, device_of
 from labnis.fit import Estimate, FitContext, number_text
-from labnis.storage import Event, read_events
+from labnis.storage import ESTIMATE, Event, read_events
 from labnis.ui.budget_rows import budgeted
 from labnis.ui.figures import figure_of
 from labnis.ui.output import listed
@@ -93,7 +93,7 @@ def _of_run(run: Run, units: Mapping[str, str]) -> dict[str, Any]:
         "results": [_row(name, one, name in run.doubtful) for name, one in run.results.items()],
         "figure": _figure(run),
         "fits": fits,
-        "events": [_event(one) for one in read_events(run.path) if one.kind != "estimate"],
+        "events": [_event(one) for one in read_events(run.path) if one.kind != ESTIMATE],
         "settings": [
             ("parameters", listed(known["parameters"], _parameter_units(known["procedure_class"]))),
             ("wiring", listed(known["wiring"], units)),

@@ -19,7 +19,7 @@ from labnis.fit import number_text
 from labnis.station import StationConfig
 from labnis.ui.compliance import compliance_text
 from labnis.ui.estimates import estimate_table
-from labnis.ui.output import print_table, shown, width_of
+from labnis.ui.output import duration_text, print_table, shown, width_of
 
 __all__ = ["TerminalDisplay", "preflight_text"]
 
@@ -33,7 +33,7 @@ def preflight_text(plans: Sequence[PlannedRun], config: StationConfig, roles: Se
     lines = [line for plan in plans for line in (plan.name, *(f"  {text}" for text in _planned(plan, kind)))]
     total = sum(plan.duration for plan in plans)
     if len(plans) > 1 and math.isfinite(total):
-        lines.append(f"{len(plans)} runs: {_clock(total)} of{kind} time")
+        lines.append(f"{len(plans)} runs: {duration_text(total)} of{kind} time")
     if any(math.isfinite(p.largest_bias) and math.isnan(p.expectation.dissipated_power) for p in plans):
         lines.append("power in the device: not known, as this cooldown has no normal resistance yet")
     return "\n".join(
@@ -63,7 +63,7 @@ def _planned(plan: PlannedRun, kind: str) -> list[str]:
         "power in the device up to": number_text(expected.dissipated_power, "W"),
         "cooling power of electrons as warm as at zero bias up to": number_text(expected.cooling_power, "W"),
         "electrons at the largest bias:": hot,
-        f"{kind} time:".strip(): _clock(plan.duration),
+        f"{kind} time:".strip(): duration_text(plan.duration),
         "disk up to": number_text(plan.room, "B"),
     }
     told = [f"{name} {text}" for name, text in statements.items() if text != "?"]
@@ -148,7 +148,7 @@ class TerminalDisplay:
         if event.rows == self._points and self._fits:
             return "fitting"
         remaining = self._duration * (1 - event.percent / 100)
-        return f"{_clock(remaining)} to go" if math.isfinite(remaining) else ""
+        return f"{duration_text(remaining)} to go" if math.isfinite(remaining) else ""
 
     def _finish(self, run: Run) -> None:
         """Show the final estimates."""
@@ -189,11 +189,3 @@ class TerminalDisplay:
 
     def _say(self, text: str) -> None:
         self._console.print(shown(text), style="yellow", markup=False)
-
-
-def _clock(seconds: float) -> str:
-    if not math.isfinite(seconds):
-        return "?"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}"

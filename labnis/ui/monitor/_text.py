@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from labnis.fit import Estimate, number_text
 from labnis.printable import printable
 from labnis.ui.monitor._snapshot import RUNNING, RunView, Snapshot
+from labnis.ui.output import duration_text
 
 __all__ = ["STYLE", "card_of", "escaped", "head_of", "link", "problems_of", "table_of"]
 
@@ -101,7 +102,7 @@ def _facts(view: RunView) -> str:
     if view.status == RUNNING:
         if not math.isnan(view.per_cent):
             facts = {"measured": f"{view.per_cent:.0f} %", **facts}
-        facts["to go"] = _duration(view.remaining)
+        facts["to go"] = duration_text(view.remaining)
         facts |= {"bias": number_text(view.bias, "V"), "T_mxc": number_text(view.fridge_temperature, "K")}
     told = (f"<span><small>{name}</small> <b>{escaped(text)}</b></span>" for name, text in facts.items() if text != "?")
     return f'<div class="facts">{"".join(told)}</div>'
@@ -143,11 +144,3 @@ def _clock(time: datetime) -> str:
     """Local time; with the date where that is another day."""
     local, now = time.astimezone(), datetime.now().astimezone()
     return f"{local:%H:%M:%S}" if local.date() == now.date() else f"{local:%Y-%m-%d %H:%M}"
-
-
-def _duration(seconds: float) -> str:
-    if not math.isfinite(seconds):
-        return "?"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}"

@@ -67,8 +67,8 @@ ATTEMPT = 15.0
 class Guardian:
     """The guardian of a session, from `start` to the end of the context; fills `labnis.station.oversight.Oversight`.
 
-    The context must end only after the bias is at zero, because it releases the guardian — unless the run itself failed
-    to reach zero (BiasUnknownError): then the guardian tries, over a separate connection.
+    The context must end only after everything that was moved is at its end, because it releases the guardian — unless
+    the run itself failed to bring it there (`failed`): then the guardian tries, over separate connections.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class Guardian:
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._heartbeat = Heartbeat(self._say, MARGIN)
         self._moved: set[str] = set()
-        self._acts = False
+        self._acts = self._has_failed = False
         self._taken_over: TakenOverError | None = None
 
     def start(self) -> None:
@@ -104,7 +104,7 @@ class Guardian:
         InterlockError
             It cannot be started; without one, nothing is moved.
         TakenOverError
-            It has acted in place of an earlier run of this session.
+            It acts, or has acted, in place of an earlier run of this session.
 
         """
         if self._taken_over is not None:
@@ -148,6 +148,17 @@ class Guardian:
         else:
             self._moved.discard(role)
         self._say(f"{MOVES if moves else ENDED} {role}")
+
+    def failed(self, error: Exception) -> None:
+        """Hand over at once, and for good: the guardian brings to its end what `error` kept from there."""
+        if self._process is None or self._taken_over is not None:
+            return
+        self._has_failed = True
+        self._taken_over = TakenOverError(
+            f"what was moved was not brought to its end: {sentence(error)} The guardian acts in place of this session.",
+            safe=False,
+        )
+        self._say(FAILED)
 
     def log_to(self, path: Path) -> None:
         """Say that the log file of the run that begins is `path`: the guardian's reports are written there, too."""
@@ -200,7 +211,7 @@ class Guardian:
         """Body of a thread: heed the guardian's lines; a guardian that ends or is silent too long is lost."""
         looked = time.monotonic()
         until = looked + TERM
-        while self._process is process:
+        while self._process is process and not self._has_failed:  # then it ends by itself
             with suppress(queue.Empty):
                 line = self._lines.get(timeout=POLL)
                 if not line:
@@ -228,7 +239,7 @@ class Guardian:
 
     def _lost(self, process: "subprocess.Popen[str]", how: str) -> None:
         """Stop the run; a guardian that hangs is killed, so that it does not act once it wakes."""
-        if self._process is process:
+        if self._process is process and not self._has_failed:
             process.kill()
             self._process = None
             self._on_loss(f"the guardian process {how}: without one the run stops now")

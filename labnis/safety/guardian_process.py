@@ -7,7 +7,7 @@ not brought there itself, to their ends. It acts
 
 - when the run ends without a last line, `kill -9` and crashes included: it watches the run itself, not only the pipe,
   which a process that the run has forked keeps open;
-- when the run says that it could not reach zero;
+- when the run says that something that it moved could not be brought to its end;
 - when the run has moved something and is silent for `limits.unresponsive` seconds beyond the time that it had declared:
   stopped (SIGSTOP), hung, swapped out. It acts while the run holds its locks, and again when the run says that it is
   awake, because a run that wakes in the middle of a write sets the bias once more.
@@ -23,7 +23,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -105,7 +105,7 @@ class _Watch:
         self._moved: set[str] = set()
         self._acts_at = float("inf")
         self._pause = SHORTEST_PAUSE
-        self._safe = False
+        self._safe, self._run_holds = False, True
         self._log: Path | None = None
         for body in (self._listen, self._await_death):
             threading.Thread(target=body, daemon=True).start()
@@ -147,8 +147,11 @@ class _Watch:
             looked = now
             if line == RELEASE:
                 return 0
-            if line in (DIED, FAILED):
-                return self._in_the_end(died=line == DIED)
+            if line == DIED:
+                self._heed_the_rest()
+                return self._in_the_end("the run died", lambda: self._run)
+            if line == FAILED:
+                return self._in_the_end(f"the run could not {self._missed()}", self._session)
             if line is not None:
                 self._heed(line)
             elif self._moved and now > self._acts_at:
@@ -187,15 +190,24 @@ class _Watch:
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
         return report
 
-    def _in_the_end(self, *, died: bool) -> int:
-        """Act after the end of the run, until zero is proved or another process has opened the station."""
-        if died:
-            self._heed_the_rest()
-        cause = "the run died" if died else "the run could not ramp the bias to zero"
+    def _missed(self) -> str:
+        """What the run did not do."""
+        if "bias" in self._moved:
+            return "switch the bias off at zero"
+        return f"bring {', '.join(sorted(self._moved))} to its end"
+
+    def _session(self) -> int | None:
+        """The run's process while its session lasts; after that it may have begun another one, whose locks count."""
+        while self._run_holds and not self._lines.empty():
+            self._run_holds = self._lines.get() != DIED
+        return self._run if self._run_holds else None
+
+    def _in_the_end(self, cause: str, of_run: Callable[[], int | None]) -> int:
+        """Act after the last line of the run, until all is at its end or another process has opened the station."""
         pause = SHORTEST_PAUSE
         while True:
             try:
-                report = self._all_at_their_ends(of_run=self._run if died else None, patience=BUSY_PATIENCE)
+                report = self._all_at_their_ends(of_run=of_run(), patience=BUSY_PATIENCE)
             except BusyError as error:
                 # Another process has opened the station since; it starts by reading the level back.
                 self._report(f"{cause}; nothing done: {error}")
@@ -234,6 +246,9 @@ class _Watch:
 
     def note(self, role: str, moves: bool) -> None:
         """Do nothing: no other process watches over this one."""
+
+    def failed(self, error: Exception) -> None:
+        """Do nothing: what has failed is reported, and tried again."""
 
     def alive(self, seconds: float) -> None:
         """Declare to the run that the next call takes at most `seconds`."""

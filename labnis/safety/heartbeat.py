@@ -39,7 +39,7 @@ AWAKE = "awake"
 """Of a run that was silent for too long: it sets nothing any more, and waits for SAFE or NOT_SAFE."""
 
 RELEASE, FAILED = "release", "failed"
-"""Last line of a run: the bias is at zero; or it is not. No line means that the run died."""
+"""Last line of a run: all that it moved is at its end; or it is not. No line means that the run died."""
 
 READY, ACTING = "ready", "acting"
 """Of a guardian: it can act; it acts, because the run is silent for too long."""

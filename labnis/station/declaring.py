@@ -111,3 +111,7 @@ class Declarations:
     def note(self, role: str, moves: bool) -> None:
         """Say that `role` is moved from now on, or that it is at its end."""
         self._oversight.note(role, moves)
+
+    def failed(self, error: Exception) -> None:
+        """Say that `error` kept something that was moved from its end."""
+        self._oversight.failed(error)

@@ -10,7 +10,7 @@ from drivers.roles import BiasSource, Clock, Roles
 from labnis.errors import ConfigurationError, RequestError
 from labnis.station.amplifier import instruments_of
 from labnis.station.attempting import attempt_all
-from labnis.station.bias.ramped_bias import BiasUnknownError, RampedBias
+from labnis.station.bias.ramped_bias import RampedBias
 from labnis.station.bias.source_levels import require_levels
 from labnis.station.checking import require_watchdog
 from labnis.station.clock import SystemClock
@@ -107,7 +107,7 @@ class OpenStation:
         self._identities: dict[str, dict[str, str | None]] = {}
         self._moving: dict[object, str] = {}
         self._bias: RampedBias | None = None
-        self._unknown: BiasUnknownError | None = None
+        self._failure: Exception | None = None
 
     @property
     def bias(self) -> RampedBias:
@@ -305,27 +305,27 @@ class OpenStation:
         Raises
         ------
         BiasUnknownError, InstrumentError
-            The most severe of what failed, with the others as notes. A bias that could not be ramped to zero the last
-            time is raised again, until a run has brought it there.
+            The most severe of what failed, with the others as notes. The guardian of this run then does it in its
+            place. What failed the last time is raised again, unless something was moved since.
         TakenOverError
             The guardian of this run has taken over; nothing was sent.
 
         """
+        moved = sorted((one for one in self.setpoints.values() if one.in_use), key=lambda one: one.longest_ramp)
+        if self._failure is not None and not moved and not (self._bias and self._bias.in_use):
+            raise self._failure
         self.permit()
-        moved = [one for one in self.setpoints.values() if one.in_use]
-        slowest_last = sorted(moved, key=lambda one: one.longest_ramp)
-        attempt_all([self._bias_to_zero, *(one.finish for one in slowest_last)])
+        try:
+            attempt_all([self._bias_to_zero, *(one.finish for one in moved)])
+        except Exception as error:
+            self._failure = error
+            self._declarations.failed(error)
+            raise
+        self._failure = None
 
     def _bias_to_zero(self) -> str:
         if self._bias is not None and self._bias.in_use:
-            self._unknown = None
-            try:
-                self._bias.shutdown()
-            except BiasUnknownError as error:
-                self._unknown = error
-                raise
-        elif self._unknown is not None:
-            raise self._unknown
+            self._bias.shutdown()
         return "the bias is at 0 V"
 
     @property
@@ -367,8 +367,8 @@ def open_station(
 ) -> Iterator[OpenStation]:
     """Lock the station; instruments are opened by `OpenStation.open`, and always closed in reverse order.
 
-    What was moved and not made safe is made safe before anything is closed. A bias that is not known to be zero raises
-    BiasUnknownError here, too, so that the guardian learns of it from a caller who went on after the run's own error.
+    What was moved and not made safe is made safe before anything is closed. What failed on the way to its end is raised
+    here, too, so that a caller who went on after the run's own error is told again.
 
     Parameters
     ----------

@@ -21,6 +21,9 @@ class Oversight(Protocol):
     def note(self, role: str, moves: bool) -> None:
         """Say that `role`, the bias or a set-point, is moved from now on, or that it is at its end."""
 
+    def failed(self, error: Exception) -> None:
+        """Say that `error` kept something that was moved from its end. Never raises."""
+
     def alive(self, seconds: float) -> None:
         """Say that the next call takes at most `seconds`. Never raises."""
 
@@ -41,6 +44,9 @@ class NoOversight:
     patience = 0.0
 
     def note(self, role: str, moves: bool) -> None:
+        """Do nothing."""
+
+    def failed(self, error: Exception) -> None:
         """Do nothing."""
 
     def alive(self, seconds: float) -> None:

@@ -30,7 +30,7 @@ def test_the_source_is_away_for_longer_than_a_few_attempts(lab: Lab) -> None:
     assert read_metadata(lab.run_file)["status"] == "failed"
     assert "UNKNOWN" in read_metadata(lab.run_file)["reason"]
     assert answer.stderr.count("trying again") >= 3
-    assert "labnis guardian: the run could not ramp the bias to zero; the bias was -0.00" in answer.stderr
+    assert "labnis guardian: the run could not switch the bias off at zero; the bias was -0.00" in answer.stderr
     lab.assert_safe()
 
 
@@ -55,7 +55,7 @@ def test_a_caller_that_continues_after_the_error_does_not_release_the_guardian(l
     out, said = lab.start_interpreter(python=("-c", WENT_ON)).communicate(timeout=60)
     assert "caught keithley" in out
     assert "bias UNKNOWN: -0.00" in said
-    assert "labnis guardian: the run could not ramp the bias to zero; the bias was -0.00" in said
+    assert "labnis guardian: the run could not switch the bias off at zero; the bias was -0.00" in said
     lab.assert_safe()
 
 
@@ -90,6 +90,20 @@ def test_a_source_that_comes_back_is_read_before_it_is_written_again(lab: Lab) -
     lab.assert_safe()
 
 
+def test_an_output_that_does_not_go_off_is_reported_and_tried_again_by_the_guardian(lab: Lab) -> None:
+    lab.fault("bias", "ignore", ":OUTP OFF", count=None)
+    process = lab.start("run", "IVSweep", "--yes", "--set", "points=21", *SWEEP)
+    wait_for(lambda: len(lab.sent("bias", ":OUTP OFF")) > 3, process)  # three times by the run
+    assert lab.source() == {"level": 0.0, "output": True}
+    lab.control(do="clear")
+    said = lab.ended(process, 5)
+    assert "bias is 0 V as read back, but switching the output off failed" in said
+    assert "the run could not switch the bias off at zero" in said
+    assert "UNKNOWN" not in said
+    assert "respond" not in said
+    lab.assert_safe()
+
+
 @pytest.mark.parametrize("seconds", [0.3, 8.0])
 @pytest.mark.parametrize("match", [*PREPARING, *RAMPING, ":SOUR:VOLT 0;", ":OUTP OFF"])
 def test_the_connection_to_the_source_breaks_at_any_of_its_commands(lab: Lab, match: str, seconds: float) -> None:
@@ -99,6 +113,7 @@ def test_the_connection_to_the_source_breaks_at_any_of_its_commands(lab: Lab, ma
     assert lab.control(do="faults")["struck"] == [1]
     assert answer.returncode in (0, 5, 7), answer.stderr
     lab.assert_safe(within=40)
+    assert "respond" not in answer.stderr, "the run knew that it failed"
     if answer.returncode != 5:
         assert (read_metadata(lab.run_file)["status"], lab.rows()) == ("done", 41)
         assert seconds < 5

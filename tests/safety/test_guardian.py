@@ -1,13 +1,19 @@
 """The guardian of a run that died: the bias to zero, and of the set-points those that the run has left somewhere."""
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from drivers.errors import InstrumentError
+from labnis.errors import TakenOverError
 from labnis.safety.guardian import Guardian
 from labnis.station import load_station
+from labnis.station.lock import hold
+from labnis.station.lock_names import lock_name_of_station
+from tests.faults.measuring import wait_for
 
 STATION = """\
 instruments:
@@ -114,3 +120,26 @@ def test_of_the_setpoints_only_those_that_the_run_has_left_somewhere_are_moved(
 
 def test_a_guardian_that_is_released_moves_nothing(left_by: Callable[..., dict[str, float]]) -> None:
     assert left_by(("gate", True), dies=False) == {"source": 2e-3, "gate": 1.0, "magnet": 0.5}
+
+
+def test_a_guardian_acts_at_once_where_the_run_failed_and_the_run_moves_nothing_more(
+    left_by: Callable[..., dict[str, float]], tmp_path: Path
+) -> None:
+    """The session, here that of a notebook, lasts on with its lock held; its end waits for the guardian."""
+    state, losses = tmp_path / "state.json", list[str]()
+    config = load_station(tmp_path / "station.yaml")
+    with Guardian(config, on_loss=losses.append) as guardian, hold([lock_name_of_station(config.path)]):
+        guardian.start()
+        guardian.note("gate", True)
+        guardian.failed(InstrumentError("gate", "does not hold 0.", "Look at it."))
+        wait_for(lambda: json.loads(state.read_text(encoding="utf-8")) == {"source": 0.0, "gate": 0.0, "magnet": 0.5})
+        with pytest.raises(TakenOverError, match="does not hold 0"):
+            guardian.permit()
+        with pytest.raises(TakenOverError, match="Open a new session"):
+            guardian.start()
+        process = guardian._process
+        assert process is not None
+        wait_for(lambda: process.poll() is not None)
+        wait_for(lambda: "labnis-guardian" not in {thread.name for thread in threading.enumerate()})
+    assert process.returncode == 0
+    assert not losses

@@ -92,10 +92,14 @@ def station(tmp_path: Path) -> Path:
 
 
 class Told(NoOversight):
-    """Notes in `told` what it is told of what moves."""
+    """Notes in `told` what it is told of what moves, and in `failures` what failed."""
 
     def __init__(self, told: list[tuple[str, bool]]) -> None:
         self.told = told
+        self.failures: list[Exception] = []
+
+    def failed(self, error: Exception) -> None:
+        self.failures.append(error)
 
     def note(self, role: str, moves: bool) -> None:
         self.told.append((role, moves))
@@ -160,7 +164,11 @@ def test_a_run_that_fails_leaves_what_it_moved_safe_and_the_rest_alone(
 
 def test_a_run_makes_everything_safe_that_it_moved(lab: dict[str, Any], station: Path) -> None:
     told: list[tuple[str, bool]] = []
-    with open_station(load_station(station), oversight=Told(told)) as opened:
+    oversight = Told(told)
+    with (
+        pytest.raises(InstrumentError, match="gate") as again,  # raised by the end of the station, too
+        open_station(load_station(station), oversight=oversight) as opened,
+    ):
         opened.open(["gate", "field", "heat"])
         opened.roles.field.move_to(0.4)
         opened.roles.gate.move_to(1.5)
@@ -171,4 +179,18 @@ def test_a_run_makes_everything_safe_that_it_moved(lab: dict[str, Any], station:
         with pytest.raises(InstrumentError, match="gate"):
             opened.make_safe()
         assert (lab["gate"], lab["magnet"], lab["heater"]) == (1.5, 0.0, 0.9)
-    assert set(told[3:]) == {("field", False), ("heat", False)}  # the gate is left to the guardian
+    assert set(told[3:]) == {("field", False), ("heat", False)}
+    assert oversight.failures == [again.value], "the gate is left to the guardian"
+
+
+def test_what_failed_is_forgotten_once_it_was_moved_and_brought_to_its_end(lab: dict[str, Any], station: Path) -> None:
+    with open_station(load_station(station)) as opened:
+        opened.open(["gate"])
+        opened.roles.gate.move_to(1.5)
+        lab["broken"].add("gate")
+        with pytest.raises(InstrumentError, match="gate"):
+            opened.make_safe()
+        lab["broken"].clear()
+        opened.roles.gate.move_to(1.0)
+        opened.make_safe()
+    assert lab["gate"] == 0.0

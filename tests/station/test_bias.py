@@ -449,6 +449,46 @@ def test_an_output_that_does_not_go_off_is_reported_with_the_bias_at_zero(how: s
     assert source.value == 0.0
 
 
+@pytest.mark.parametrize("executed", [False, True])
+def test_an_output_whose_switching_off_is_not_confirmed_is_switched_off_again_from_zero(executed: bool) -> None:
+    """As by a connection that breaks at that command and is back at once."""
+
+    class Interrupted(FakeSource):
+        def output_off(self) -> None:
+            first = "output_off" not in self.calls
+            self._call("output_off")
+            if executed or not first:
+                self.output = False
+            if first:
+                raise CommunicationError("fake", "the connection broke.")
+
+    source = Interrupted()
+    bias = prepared(source)
+    bias.move_to(1e-3)
+    bias.shutdown()
+    assert not source.output
+    assert not bias.in_use
+    first, again = (number for number, call in enumerate(source.calls) if call == "output_off")
+    assert "level" in source.calls[first:again], "zero is read back before"
+
+
+def test_a_switching_off_that_is_interrupted_can_be_done_again() -> None:
+    class Interrupted(FakeSource):
+        def output_off(self) -> None:
+            if not self._call("output_off"):
+                self.ignores.clear()
+                raise KeyboardInterrupt
+            self.output = False
+
+    source = Interrupted(ignores={"output_off"})
+    bias = prepared(source)
+    with pytest.raises(KeyboardInterrupt):
+        bias.shutdown()
+    assert bias.in_use
+    bias.shutdown()
+    assert not source.output
+
+
 def test_the_output_goes_off_only_after_zero_was_read_back() -> None:
     source = FakeSource()
     bias = prepared(source)

@@ -195,8 +195,7 @@ class RampedBias:
         if math.isfinite(found) and found != stated:
             logger.warning(
                 "%s finds mains of %g Hz, and the station file states %g Hz: the hum is not averaged out; write "
-                "line_frequency: %g under labnis.wiring",
-                self._name, found, stated, found,
+                "line_frequency: %g under labnis.wiring", self._name, found, stated, found,
             )  # fmt: skip
 
     def claim(self) -> None:
@@ -212,7 +211,7 @@ class RampedBias:
                 self.in_use = True
 
     def shutdown(self) -> None:
-        """Ramp to zero, verify it by reading back, then switch the output off.
+        """Ramp to zero, verify it by reading back, then switch the output off; up to three times, if that fails.
 
         Raises
         ------
@@ -222,25 +221,34 @@ class RampedBias:
             The bias is zero but the output did not go off.
 
         """
-        self.in_use = False  # one attempt: a failure now needs a person, not a repetition
+        self.in_use = False  # what fails now needs the guardian or a person, not a repetition
         try:
-            self.to_zero()
+            for _ in range(3):
+                problem = self._switched_off_at_zero()
+                if not problem:
+                    break
         except BaseException as error:
             self.in_use = not isinstance(error, Exception)  # interrupted, for example by Ctrl-C in a notebook
             raise
-        failure: Exception | None = None
+        if problem:
+            raise SettingError(
+                self._name, f"bias is 0 V as read back, but {problem}.", "Switch it off at the front panel."
+            )
+        if self._watchdog is not None:
+            self._watchdog.disarm()
+        self._oversight.note("bias", False)
+
+    def _switched_off_at_zero(self) -> str:
+        """Ramp to zero and switch the output off; what has kept it on, empty if it is off."""
+        self.to_zero()
         try:
             self.source.output_off()
             problem = "the output still reads as on" if self.source.output_enabled() else ""
         except Exception as error:  # noqa: BLE001  # a lab's driver may fail in any way
-            failure, problem = error, f"switching the output off failed ({error})"
+            problem = f"switching the output off failed ({error})"
         if problem:
-            raise SettingError(
-                self._name, f"bias is 0 V as read back, but {problem}.", "Switch it off at the front panel."
-            ) from failure
-        if self._watchdog is not None:
-            self._watchdog.disarm()
-        self._oversight.note("bias", False)
+            logger.warning("%s: %s", self._name, problem)
+        return problem
 
     # --- moving --------------------------------------------------------------------------------------------------
 
@@ -292,9 +300,7 @@ class RampedBias:
         return self._level.known()
 
     def to_zero(self) -> None:
-        """Ramp from the read-back level to exactly 0 and verify it by reading back.
-
-        A source that still ramps by itself for a run that died is stopped first.
+        """Stop a ramp of the source's own, ramp from the read-back level to exactly 0 and verify it by reading back.
 
         Raises
         ------
@@ -321,8 +327,7 @@ class RampedBias:
             raise BiasUnknownError(
                 self._name,
                 f"bias UNKNOWN: {self._level.last_seen}. Ramping to zero failed: {error}",
-                "The output may still be on. Read the front panel, reduce the level slowly to 0 there, then "
-                "switch the output off.",
+                "The output may still be on. Reduce the level slowly to 0 at the front panel, then switch it off.",
             ) from error
 
     def read(self) -> BiasReading:

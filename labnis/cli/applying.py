@@ -20,10 +20,10 @@ from labnis.experiment.calibrations import run_of
 from labnis.experiment.run import device_of, stored_run
 from labnis.fit import Estimate, number_text
 from labnis.ledger import Ledger, Validity, valid_at, validities
-from labnis.ledger.of_station import doubts_of_run, ledger_of
+from labnis.ledger.of_station import doubts_by_fit, ledger_of
 from labnis.station import StationConfig, load_station
 from labnis.storage import find_run, read_metadata
-from labnis.ui.output import cells, encodable, minute, print_table, say, say_json
+from labnis.ui.output import cells, doubts_in_words, encodable, minute, print_table, say, say_json
 
 __all__ = ["apply"]
 
@@ -70,8 +70,8 @@ def apply(
         path = find_run(folder, chosen)
         of_cooldown = _of_cooldown(config, data, read_metadata(path), _QUANTITIES[what])
         calibration = Calibration.of(path, _drift(of_cooldown))
-        own = {name: fit.warnings for name, fit in calibration.run.fits.items() if name in ANALYSES}
-        doubts = doubts_of_run(station, data, path, own)
+        own = {name: warnings for name, warnings in calibration.run.warnings.items() if name in ANALYSES}
+        doubts = doubts_in_words(doubts_by_fit(station, data, path, own))
     else:
         calibration = _valid(config, data, metadata or {}, _QUANTITIES[what])
         doubts = _of_its_own(ledger_of(config, data), metadata or {}, _QUANTITIES[what], calibration)

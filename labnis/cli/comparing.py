@@ -24,9 +24,9 @@ from labnis.errors import RequestError
 from labnis.experiment.run import Run, device_of, stored_run
 from labnis.fit import Estimate
 from labnis.ledger import normalized
-from labnis.ledger.of_station import doubts_by_fit, doubts_of_run
+from labnis.ledger.of_station import doubts_by_fit
 from labnis.storage import find_run
-from labnis.ui.output import cells, encodable, print_table, say, say_json
+from labnis.ui.output import cells, doubts_in_words, encodable, print_table, say, say_json
 
 __all__ = ["compare"]
 
@@ -68,10 +68,10 @@ def compare(
         raise RequestError("name at least two runs to compare")
     if style is not None and figure is None:
         raise RequestError("--style is that of the figure: give --figure FILE, too")
+    doubts = {run.run_id: doubts_by_fit(station, data, run.path, run.warnings) for run in found}
     if figure is not None:
-        _draw([run.doubted(doubts_by_fit(station, data, run.path, _warned(run))) for run in found], figure, style)
-    doubts = {run.run_id: _doubts(run, station, data) for run in found}
-    notes = [*_notes(found), *(f"{run}: {text}" for run, texts in doubts.items() for text in texts)]
+        _draw([run.doubted(doubts[run.run_id]) for run in found], figure, style)
+    notes = [*_notes(found), *(f"{run}: {text}" for run, texts in doubts.items() for text in doubts_in_words(texts))]
     settings, apart = _differing(found), [one for pair in combinations(found, 2) for one in _differences(*pair)]
     if as_json:
         by_run = {
@@ -87,15 +87,6 @@ def compare(
     _print_results(found, apart, {run for run, texts in doubts.items() if texts})
     for note in notes:
         say(note)
-
-
-def _doubts(run: Run, station: Path, data: Path | None) -> list[str]:
-    """What the ledger says against the fits of a run since it was measured."""
-    return doubts_of_run(station, data, run.path, _warned(run))
-
-
-def _warned(run: Run) -> dict[str, tuple[str, ...]]:
-    return {name: fit.warnings for name, fit in run.fits.items()}
 
 
 def _draw(runs: Sequence[Run], figure: Path, style: Path | None) -> None:

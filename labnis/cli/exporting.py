@@ -38,7 +38,7 @@ def export(
         raise RequestError(f"--out {out}: a copy of a run in the data folder {folder} would be another run of its id")
     if to != _CRATE:
         path = find_run(folder, run)
-        doubts = doubts_by_fit(station, data, path, {name: fit.warnings for name, fit in stored_run(path).fits.items()})
+        doubts = doubts_by_fit(station, data, path, stored_run(path).warnings)
         say("\n".join(map(str, written_as(path, to, out, doubts))))
         for text in (text for texts in doubts.values() for text in texts):
             say(f"labnis: in doubt: {text}", err=True)

@@ -1,7 +1,7 @@
 """Commands that show runs and their events. They import no library that measures, fits or draws."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +23,7 @@ from labnis.experiment.stored_fits import stored_fits
 from labnis.station import load_station
 from labnis.station.explaining import UNITS
 from labnis.storage import ESTIMATE, RunSummary, find_run, list_runs, read_events, read_metadata
-from labnis.ui.output import cells, listed, print_table, say, say_json, worded
+from labnis.ui.output import cells, doubts_in_words, listed, print_table, say, say_json, worded
 
 __all__ = ["log", "ls", "show"]
 
@@ -85,28 +85,25 @@ def show(
         check_figure(figure)
     elif style is not None or column is not None:
         raise RequestError("--style and --column are of the figure: give --figure FILE, too")
+    doubts = {path: _doubts(path, station, data) for path in paths}
     if as_json:
-        say_json([_run_record(path) | {"doubts": _doubts(path, station, data)} for path in paths])
+        say_json([_run_record(path) | {"doubts": doubts_in_words(doubts[path])} for path in paths])
     else:
         for path in paths:
-            _show_run(path, _doubts(path, station, data))
+            _show_run(path, doubts_in_words(doubts[path]))
     if figure is not None:
-        _draw(paths, figure, style, column, lambda run: _doubts_by_fit(run, station, data))
+        _draw(doubts, figure, style, column)
         say(f"figure: {figure}", err=as_json)
 
 
 def _draw(
-    paths: list[Path],
-    figure: Path,
-    style: Path | None,
-    column: str | None,
-    doubts: Callable[[Path], Mapping[str, Sequence[str]]],
+    doubts: Mapping[Path, Mapping[str, Sequence[str]]], figure: Path, style: Path | None, column: str | None
 ) -> None:
     from labnis.experiment.run import stored_run  # noqa: PLC0415  # as below
     from labnis.ui.figures import draw_runs  # noqa: PLC0415  # matplotlib is imported only to draw
 
     try:
-        draw_runs([stored_run(path).doubted(doubts(path)) for path in paths], figure, style, column)
+        draw_runs([stored_run(path).doubted(texts) for path, texts in doubts.items()], figure, style, column)
     except OSError as error:
         raise RequestError(f"--figure {figure}: cannot be written: {error.strerror or error}") from error
 
@@ -155,17 +152,9 @@ def _run_record(path: Path) -> dict[str, Any]:
     return {"path": str(path), **read_metadata(path), "fits": records, "problems": problems}
 
 
-def _doubts(path: Path, station: Path, data: Path | None) -> list[str]:
-    """What the ledger says against the fits of a run since it was measured, in words."""
-    from labnis.ledger.of_station import doubts_of_run  # noqa: PLC0415  # SQL is imported only to ask it
-
-    known = {name: fit.warnings for name, fit in stored_fits(path)[0].items()}
-    return doubts_of_run(station, data, path, known) if known else []
-
-
-def _doubts_by_fit(path: Path, station: Path, data: Path | None) -> dict[str, list[str]]:
-    """The same by the analysis."""
-    from labnis.ledger.of_station import doubts_by_fit  # noqa: PLC0415  # as above
+def _doubts(path: Path, station: Path, data: Path | None) -> dict[str, list[str]]:
+    """What the ledger says against the fits of a run since it was measured."""
+    from labnis.ledger.of_station import doubts_by_fit  # noqa: PLC0415  # SQL is imported only to ask it
 
     known = {name: fit.warnings for name, fit in stored_fits(path)[0].items()}
     return doubts_by_fit(station, data, path, known) if known else {}

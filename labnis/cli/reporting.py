@@ -64,4 +64,4 @@ def _found(folder: Path, names: list[str]) -> list[Run]:
 
 
 def _doubts(run: Run, station: Path, data: Path | None) -> dict[str, list[str]]:
-    return doubts_by_fit(station, data, run.path, {name: fit.warnings for name, fit in run.fits.items()})
+    return doubts_by_fit(station, data, run.path, run.warnings)

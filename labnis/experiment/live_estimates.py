@@ -7,7 +7,7 @@ import xarray
 
 from labnis.experiment.analysis import published
 from labnis.experiment.events import Fitted, Observers
-from labnis.experiment.live_fit import LiveFit
+from labnis.experiment.live_fit import MORE_ROWS, LiveFit
 from labnis.experiment.run_plan import RunPlan
 from labnis.fit import FitResult
 from labnis.storage import ESTIMATE
@@ -15,9 +15,6 @@ from sim_instruments import Twin
 from sim_instruments.world.clock import SimulatedClock
 
 __all__ = ["live_fit_of"]
-
-_MORE = 1.05
-"""So many times as many rows as the last one has a live fit that is written."""
 
 
 def live_fit_of(plan: RunPlan, observers: Observers, write: Callable[..., None], twin: Twin | None) -> LiveFit | None:
@@ -64,7 +61,7 @@ class _Estimates:
         analysis = self._plan.analyses[0]
         self._observers(Fitted(analysis.name, fit, published([analysis], {analysis.name: fit}), self._rows))
         self._unwritten = fit
-        if self._rows >= _MORE * self._written:
+        if self._rows >= MORE_ROWS * self._written:
             self.write_last()
 
     def write_last(self) -> None:

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from labnis.experiment.goals import PrecisionGoal
 from labnis.fit import FitError, FitResult
 
-__all__ = ["LiveFit"]
+__all__ = ["MORE_ROWS", "LiveFit"]
 
 
 # Fraction of the time for fits. While one computes, the measurement may wait for the interpreter lock: by some
@@ -19,8 +19,8 @@ _SHARE, _LARGEST_SHARE = 0.04, 0.25
 _PER_SECOND = 0.5
 # Time (s) between two fits at most: the first one of an island that heats is a search of seconds, later ones are none.
 _LONGEST_WAIT = 30.0
-# With a simulated clock the next fit is made when there are so many times as many rows.
-_MORE = 1.05
+MORE_ROWS = 1.05
+"""So many times as many rows as the last one has a live fit that is written, or made with a simulated clock."""
 
 
 class LiveFit:
@@ -83,7 +83,7 @@ class LiveFit:
         if self._at_once:
             self._rows += 1
             if self._rows >= self._fit_at:
-                self._fit_at = _MORE * self._rows
+                self._fit_at = MORE_ROWS * self._rows
                 self._update(data)
             return
         now = time.monotonic()

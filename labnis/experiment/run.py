@@ -69,6 +69,11 @@ class Run:
         return self.fits[analysis] if analysis else next(fit for fit in self.fits.values() if result in fit.names)
 
     @property
+    def warnings(self) -> dict[str, tuple[str, ...]]:
+        """Name of the analysis → warnings of its fit."""
+        return {name: fit.warnings for name, fit in self.fits.items()}
+
+    @property
     def doubtful(self) -> frozenset[str]:
         """Names of the results whose fit has warnings."""
         return frozenset(name for name in self.results if self.fit_of(name).warnings)

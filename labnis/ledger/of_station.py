@@ -13,7 +13,7 @@ from labnis.ledger.errors import LedgerError, LedgerUnavailableError
 from labnis.station import StationConfig, load_station
 from labnis.storage import check_data_root, newest_versions, read_fits, read_metadata
 
-__all__ = ["doubts_by_fit", "doubts_in", "doubts_of_run", "ledger_of", "ledger_to_read", "own_ledger_of"]
+__all__ = ["doubts_by_fit", "doubts_in", "ledger_of", "ledger_to_read", "own_ledger_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -76,12 +76,6 @@ def _url_of(config: StationConfig, data: Path | None, folder: Path) -> str | Pat
             "missing; a ledger that stations can share needs the name of the device, such as device: A7",
         )
     return folder / "ledger.sqlite" if named is None else _expanded(named)
-
-
-def doubts_of_run(station: Path, data: Path | None, run: Path, fits: Mapping[str, Sequence[str]]) -> list[str]:
-    """As `doubts_by_fit`, in words, each with the name of its analysis."""
-    found = doubts_by_fit(station, data, run, fits)
-    return [": ".join(filter(None, (name, text))) for name, texts in found.items() for text in texts]
 
 
 def doubts_by_fit(

@@ -10,7 +10,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
@@ -26,6 +26,7 @@ from labnis.printable import printable as shown
 __all__ = [
     "cells",
     "console_of",
+    "doubts_in_words",
     "duration_text",
     "encodable",
     "listed",
@@ -55,6 +56,11 @@ _PLAIN = {
 def minute(time: datetime) -> str:
     """Local date and time to the minute."""
     return time.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def doubts_in_words(doubts: Mapping[str, Sequence[str]]) -> list[str]:
+    """`doubts` (analysis → texts; of all of them for ""), each with the name of its analysis."""
+    return [": ".join(filter(None, (name, text))) for name, texts in doubts.items() for text in texts]
 
 
 def duration_text(seconds: float) -> str:

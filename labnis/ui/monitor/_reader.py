@@ -124,8 +124,7 @@ class _Viewed:
         ended = metadata["status"] != RUNNING
         run = stored_run(self._path) if ended else None
         if run is not None and self._entries:
-            warned = {name: fit.warnings for name, fit in run.fits.items()}
-            run = run.doubted(doubts_in(self._entries, self._path, warned))
+            run = run.doubted(doubts_in(self._entries, self._path, run.warnings))
         estimates = tuple(map(_estimate, (event for event in state.events if event.kind == ESTIMATE)))
         final = run is not None and bool(run.results)
         results, doubtful, told = _results(run if final else None, estimates)

@@ -15,7 +15,7 @@ from labnis.experiment.run import device_of, of_device, stored_run
 from labnis.ledger.of_station import doubts_by_fit, ledger_of
 from labnis.station import load_station
 from labnis.storage import find_run, list_runs, read_metadata, unreadable_runs
-from labnis.ui.output import say
+from labnis.ui.output import doubts_in_words, say
 
 __all__ = ["export"]
 
@@ -36,12 +36,16 @@ def export(
     folder = data or config.data
     if to == "nexus" and out.resolve().is_relative_to(folder.resolve()):
         raise RequestError(f"--out {out}: a copy of a run in the data folder {folder} would be another run of its id")
+
+    def doubts_of(path: Path) -> dict[str, list[str]]:
+        doubts = doubts_by_fit(station, data, path, stored_run(path).warnings)
+        for text in doubts_in_words(doubts):
+            say(f"labnis: {path.name} is in doubt: {text}", err=True)
+        return doubts
+
     if to != _CRATE:
         path = find_run(folder, run)
-        doubts = doubts_by_fit(station, data, path, stored_run(path).warnings)
-        say("\n".join(map(str, written_as(path, to, out, doubts))))
-        for text in (text for texts in doubts.values() for text in texts):
-            say(f"labnis: in doubt: {text}", err=True)
+        say("\n".join(map(str, written_as(path, to, out, doubts_of(path)))))
         return
     listed = list_runs(folder)
     runs = of_device([one.path for one in listed if one.cooldown == run], run, config.device.name)
@@ -60,5 +64,6 @@ def export(
             f"labnis: of {len(absent)} runs the ledger has calibrations, and {folder} no file: {', '.join(absent)}",
             err=True,
         )
-    write_crate(run, runs, [record_of(one) for one in found], out)
+    doubted = [stored_run(path).doubted(doubts_of(path)) for path in runs]
+    write_crate(run, doubted, [record_of(one) for one in found], out)
     say(f"{out}: {len(runs)} runs, {len(found)} calibrations")

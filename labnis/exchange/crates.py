@@ -1,7 +1,6 @@
 """A cooldown as one folder that explains itself: runs, calibrations, and a manifest (RO-Crate 1.1)."""
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,8 +8,9 @@ from typing import Any
 
 from labnis import __version__
 from labnis.errors import RequestError
+from labnis.exchange.copies import copied
 from labnis.exchange.origins import summary_of
-from labnis.experiment.run import stored_run
+from labnis.experiment.run import Run
 
 __all__ = ["write_crate"]
 
@@ -18,20 +18,22 @@ _PROFILE = "https://w3id.org/ro/crate/1.1"
 _CALIBRATIONS = "calibrations.json"
 
 
-def write_crate(name: str, runs: Sequence[Path], calibrations: Sequence[Mapping[str, Any]], out: Path) -> None:
+def write_crate(name: str, runs: Sequence[Run], calibrations: Sequence[Mapping[str, Any]], out: Path) -> None:
     """Write copies of the `runs` of the cooldown `name`, and its `calibrations` as JSON, into the new folder `out`.
+
+    Warnings of their fits that are not in their files, as by the ledger, are in the copies and in the manifest.
 
     Raises
     ------
     RequestError
         `out` exists, or cannot be written.
-    RunFileError
-        A run cannot be read.
+    StorageError
+        A run cannot be read, or its copy not be written.
 
     """
     try:
         out.mkdir(parents=True)
-        entities = [_copied(path, out) for path in runs]
+        entities = [_copied(run, out) for run in runs]
         # Relative to the folder, where its run is there; paths of this computer say nothing elsewhere.
         within = [{**one, "run_path": Path(one["run_path"]).name} for one in calibrations]
         (out / _CALIBRATIONS).write_text(json.dumps(within, default=str, indent=1), encoding="utf-8")
@@ -43,11 +45,9 @@ def write_crate(name: str, runs: Sequence[Path], calibrations: Sequence[Mapping[
         raise RequestError(f"{out}: cannot be written: {error.strerror or error}") from error
 
 
-def _copied(path: Path, out: Path) -> dict[str, Any]:
+def _copied(run: Run, out: Path) -> dict[str, Any]:
     """A copy of a run in the folder, in words of schema.org."""
-    run = stored_run(path)
-    known = summary_of(run)
-    shutil.copyfile(path, out / path.name)
+    path, known = copied(run, out / run.path.name), summary_of(run)
     doubtful = {*known["doubtful"]}
     shown = [
         f"{name} = {estimate}{' (in doubt)' if name in doubtful else ''}" for name, estimate in run.results.items()
@@ -59,7 +59,7 @@ def _copied(path: Path, out: Path) -> dict[str, Any]:
         "description": "; ".join([known["note"], *shown] if known["note"] else shown) or run.status,
         "dateCreated": known["start"],
         "encodingFormat": "application/x-hdf5",
-        "contentSize": str((out / path.name).stat().st_size),
+        "contentSize": str(path.stat().st_size),
         "keywords": ", ".join(["simulated"] * known["simulated"] + known["tags"]),
     }
 

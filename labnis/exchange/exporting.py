@@ -5,9 +5,7 @@ with both parts of σ, as JSON where the format has no place of its own for them
 """
 
 import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,6 +15,7 @@ import xarray
 from labnis.errors import RequestError
 from labnis.exchange._ddh5 import write_ddh5
 from labnis.exchange._qcodes import write_qcodes, write_qcodes_netcdf
+from labnis.exchange.copies import copied
 from labnis.exchange.origins import record_of_run
 from labnis.experiment.run import Run, stored_run
 
@@ -37,8 +36,7 @@ def export(
     out
         Does not exist yet; a database of QCoDeS may, and gets one more run.
     doubts
-        Analysis → what is said against its fit besides its own warnings, as by the ledger; `nexus` is the run's own
-        file, and has none.
+        Analysis → what is said against its fit besides its own warnings, as by the ledger.
 
     Returns
     -------
@@ -57,9 +55,7 @@ def export(
         raise RequestError(f"{to!r} is no format; they are {', '.join(FORMATS)}")
     if out.exists() and to != "qcodes":
         raise RequestError(f"{out} exists; give another name")
-    run = stored_run(path)
-    fits = {name: replace(fit, warnings=(*fit.warnings, *doubts.get(name, ()))) for name, fit in run.fits.items()}
-    run = replace(run, fits=fits)
+    run = stored_run(path).doubted(doubts)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         return FORMATS[to](run, out)
@@ -126,8 +122,7 @@ def _touchstone(run: Run, out: Path) -> list[Path]:
 
 def _nexus(run: Run, out: Path) -> list[Path]:
     """The file itself: its layout is NXroot, NXentry, NXdata."""
-    shutil.copyfile(run.path, out)
-    return [out]
+    return [copied(run, out)]
 
 
 FORMATS: Mapping[str, Callable[[Run, Path], list[Path]]] = {

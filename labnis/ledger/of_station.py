@@ -83,22 +83,27 @@ def doubts_by_fit(
 ) -> dict[str, list[str]]:
     """What the ledger says against the newest `fits` of a run (analysis → own warnings): revoked, or resting on such.
 
-    It is the ledger in the folder `data`, if there is one, or else that of the `station` file; one that does not answer
-    is told, for the analysis "". Without a station file there is none.
+    A run in another data folder than `data`, or else that of the `station` file, is asked of the ledger there. One that
+    does not answer is told, for the analysis "". Without any of them there is none.
     """
-    if data is None and not station.exists():
-        return {}
     try:
-        if data is None:
-            ledger = ledger_of(load_station(station), None)
-        elif (file := data / "ledger.sqlite").is_file():
-            ledger = open_ledger(file)
-        else:
-            return {}
-        entries = ledger.calibrations(run_id=read_metadata(run)["run_id"])
+        ledger = _ledger_about(run, station, data)
+        entries = ledger.calibrations(run_id=read_metadata(run)["run_id"]) if ledger is not None else []
     except LedgerError as error:
         return {"": [f"whether a fit was revoked since is not known: {error}"]}
     return doubts_in(entries, run, fits)
+
+
+def _ledger_about(run: Path, station: Path, data: Path | None) -> Ledger | None:
+    config = load_station(station) if data is None and station.exists() else None
+    folder, file = data if config is None else config.data, run.resolve()
+    if folder is None or not file.is_relative_to(folder.resolve()):
+        for above in file.parents[:3]:  # its folder, that of the cooldown, that of all data
+            if (elsewhere := above / "ledger.sqlite").is_file():
+                return open_ledger(elsewhere, read_only=True)
+    if config is not None:
+        return ledger_of(config, None)
+    return open_ledger(data / "ledger.sqlite") if data is not None and (data / "ledger.sqlite").is_file() else None
 
 
 def doubts_in(entries: Sequence[Calibration], run: Path, fits: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

@@ -263,7 +263,9 @@ class Guardian:
                 process.stdin.close()
         patience = ENDS_WITHIN if last_line == RELEASE else ATTEMPT + self._longest_ramp()
         try:
-            process.wait(patience)
+            code = process.wait(patience)
+            if code and last_line == FAILED:
+                logger.warning("the guardian (process %d) died (exit code %d): use `labnis safe`", process.pid, code)
         except subprocess.TimeoutExpired:
             if last_line == RELEASE:
                 logger.warning("the guardian (process %d) does not respond at its end and is killed", process.pid)

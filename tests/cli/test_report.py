@@ -97,6 +97,20 @@ def test_a_file_alone_is_shown_and_reported(labnis: Commands, run: Path, tmp_pat
     assert "station.yaml: cannot be read" in labnis("show 1234").err
 
 
+@pytest.mark.parametrize("with_station", [True, False])
+def test_a_run_of_another_lab_is_asked_of_the_ledger_there(
+    with_station: bool, labnis: Commands, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert labnis("ledger revoke 1 --why 'the cable'").code == 0
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    if with_station:
+        write_station(tmp_path / "other", BUDGETED_TEXT)
+    assert "it was revoked: the cable" in labnis(f"show {run}").out
+    assert labnis(f"report {run} --out r.html").code == 0
+    assert "Warning: it was revoked: the cable" in Page(Path("r.html").read_text(encoding="utf-8")).text
+
+
 def test_a_cooldown_is_reported_with_what_was_revoked(labnis: Commands, run: Path, tmp_path: Path) -> None:
     assert labnis("run IVSweep --dry-run --seed 4 --set points=41").code == 0
     (number,) = [one["number"] for one in json.loads(labnis("ledger history gap --simulated --json").out)][:1]

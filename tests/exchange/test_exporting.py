@@ -167,5 +167,13 @@ def test_a_cooldown_as_one_folder(labnis: Commands, sweep: Path, traces: Path, t
     assert "gap" in [one["quantity"] for one in listed]
     assert {one["run_path"] for one in listed} == {sweep.name, traces.name}, "relative to the folder"
     assert not [file for file in (tmp_path / "crate").glob("*.json") if str(tmp_path) in file.read_text("utf-8")]
+    for number in (1, 2):
+        assert labnis(f"ledger revoke {number} --why 'the cable'").code in (0, 6), "all of a fit at once"
+    answer = labnis("export dry-run --to ro-crate --out revoked")
+    assert f"{sweep.name} is in doubt: current_voltage: it was revoked: the cable" in answer.err
+    files = {entity.id: entity for entity in rocrate.ROCrate(tmp_path / "revoked").get_by_type("File")}
+    assert "gap = " in files[sweep.name]["description"] and "(in doubt)" in files[sweep.name]["description"]
+    assert any("the cable" in text for text in package.open_run(tmp_path / "revoked" / sweep.name).fit.warnings)
+    assert not any("the cable" in text for text in package.open_run(sweep).fit.warnings), "its own file is unchanged"
     assert "no run of a cooldown 'CD9'" in labnis("export CD9 --to ro-crate --out other").err
     assert "crate exists; give another name" in labnis("export dry-run --to ro-crate --out crate").err

@@ -633,15 +633,19 @@ def test_an_excitation_is_stated_and_not_guessed(
     assert not list(tmp_path.rglob("*.h5"))
 
 
-@pytest.mark.parametrize("form", ["csv", "netcdf"])
+@pytest.mark.parametrize("form", ["csv", "netcdf", "qcodes", "qcodes-netcdf", "ddh5", "nexus"])
 def test_the_export_of_a_revoked_run_comes_back_in_doubt(form: str, labnis: Commands, tmp_path: Path) -> None:
     """Revoked before it is exported, or afterwards."""
     path = json.loads(labnis("run IVSweep --dry-run --json --set points=61").out)["runs"][0]
-    name = {"csv": "r.csv", "netcdf": "r.nc"}[form]
+    ends = {"netcdf": "nc", "qcodes": "db", "qcodes-netcdf": "nc", "nexus": "h5"}
+    name = f"r.{ends.get(form, form)}"
     assert labnis(f"export {path} --to {form} --out before_{name}").err == ""
     (number, *_) = [one["number"] for one in json.loads(labnis("ledger history gap --simulated --json").out)]
     assert labnis(f"ledger revoke {number} --why 'loose cable'").code == 0
-    assert "in doubt: it was revoked: loose cable" in labnis(f"export {path} --to {form} --out {name}").err
+    assert (
+        "is in doubt: current_voltage: it was revoked: loose cable"
+        in labnis(f"export {path} --to {form} --out {name}").err
+    )
     for file, told in ((name, "it was revoked: loose cable"), (f"before_{name}", "was revoked: loose cable")):
         answer = labnis(f"import {file} --as IVSweep --json")
         assert answer.code == 7

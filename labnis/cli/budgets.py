@@ -8,6 +8,7 @@ from rich.table import Table
 from labnis.cli.options import STATION, DataOption, JsonOption, StationOption, folder_of
 from labnis.errors import RequestError
 from labnis.experiment.run import stored_run
+from labnis.ledger.of_station import doubts_by_fit
 from labnis.storage import find_run
 from labnis.ui.budget_rows import Budgeted, budgeted
 from labnis.ui.output import cells, encodable, print_table, say, say_json
@@ -23,6 +24,7 @@ def budget(
 ) -> None:
     """Show what one standard uncertainty of each source contributes to the results of a run."""
     stored = stored_run(find_run(folder_of(station, data, [run]), run))
+    stored = stored.doubted(doubts_by_fit(station, data, stored.path, stored.warnings))
     found = budgeted(stored)
     if not found:
         nobody = "neither labnis.uncertainty of its station file nor its analyses (budget_by_refit) stated any"
@@ -34,6 +36,8 @@ def budget(
     for analysis, one in found.items():
         say(f"{analysis}: change of each result by one standard uncertainty u of each source")
         print_table(_table(one))
+        for text in one.fit.warnings:
+            say(f"?: {text}")
         for text in one.budget.absent:
             say(f"not in the budget: {text}")
 
@@ -56,4 +60,5 @@ def _record(one: Budgeted) -> dict[str, Any]:
         "results": {name: estimate.as_record() for name, estimate in one.estimates.items()},
         "sources": list(sources),
         "absent": list(one.budget.absent),
+        "warnings": list(one.fit.warnings),
     }

@@ -23,6 +23,7 @@ from labnis.cli.options import (
 from labnis.errors import RequestError
 from labnis.experiment.run import Run, device_of, stored_run
 from labnis.fit import Estimate
+from labnis.fit.unstated import missing_in_sigma
 from labnis.ledger import normalized
 from labnis.ledger.of_station import doubts_by_fit
 from labnis.storage import find_run
@@ -141,14 +142,16 @@ def _settings(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _notes(found: Sequence[Run]) -> list[str]:
-    """Pairs of runs whose simulated instruments are others, in spite of their serial numbers."""
+    """What is not in σ; pairs of runs whose simulated instruments are others, in spite of their serial numbers."""
+    missing = [f"{run.run_id}: {text}" for run in found for fit in run.fits.values() for text in missing_in_sigma(fit)]
     errors = [(run.run_id, run.metadata["context"].get("instrument_errors", {})) for run in found]
-    return [
+    others = [
         f"{one} and {other}: their simulated instruments are others (drawn by other seeds), so that no error of them "
         "cancels in the differences"
         for (one, first), (other, second) in combinations(errors, 2)
         if any(first[uid] != second[uid] for uid in first.keys() & second.keys())
     ]
+    return [*missing, *others]
 
 
 def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

@@ -124,6 +124,8 @@ def _print(run: Run, *, as_json: bool) -> None:
     for name, fit in run.fits.items():
         for text in fit.warnings:
             say(f"warning ({name}): {text}", err=True)
+        for text in fit.notes:
+            say(f"note ({name}): {text}", err=True)
 
 
 def _quantities(option: str, text: str, unit: str, example: str) -> tuple[float, ...]:

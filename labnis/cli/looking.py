@@ -56,7 +56,7 @@ def _runs_table(found: list[RunSummary]) -> Table:
     for heading in ("run", "start", "procedure", "cooldown", "rows", "status", "simulated", *tagged):
         table.add_column(heading, no_wrap=heading in ("run", "start", "rows", "simulated"), overflow="fold")
     for summary in found:
-        start = summary.start.strftime("%Y-%m-%d %H:%M:%S") if summary.start else ""
+        start = f"{summary.start.astimezone():%Y-%m-%d %H:%M:%S}" if summary.start else ""
         status = summary.status if summary.status != "unreadable" else f"unreadable: {summary.reason}"
         simulated = {True: "simulated", False: "", None: "?"}[summary.simulated]
         texts = [summary.run_id, start, summary.procedure, summary.cooldown, str(summary.rows), status, simulated]
@@ -114,7 +114,10 @@ def log(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the events of a run: interlocks, faults, pauses, resumptions, warnings, also of fits; and why it failed."""
+    """Show the events of a run: interlocks, faults, pauses, resumptions, warnings, also of fits; and why it failed.
+
+    --json has the events alone, those of live fits, too.
+    """
     path = find_run(folder_of(station, data, [run]), run)
     events = read_events(path)
     if as_json:
@@ -123,7 +126,9 @@ def log(
     metadata = read_metadata(path)
     done = metadata["status"] == "done"
     fits = stored_fits(path)[0]
-    warnings = [(name, text) for name, fit in fits.items() for text in fit.warnings]
+    doubts = doubts_in_words(_doubts(path, station, data))
+    warnings = [f"warning ({name}): {text}" for name, fit in fits.items() for text in fit.warnings]
+    warnings += [f"in doubt (?): {text}" for text in doubts]
     # Live fits are for programs that watch a run; the fits at its end are better.
     events = [event for event in events if event.kind != ESTIMATE]
     if not events:
@@ -134,8 +139,8 @@ def log(
         details = f"  {listed(dict(event.details))}" if event.details else ""
         times = f"  ({event.count} times until {event.last.astimezone():%Y-%m-%d %H:%M:%S})" if event.last else ""
         say(f"{event.time.astimezone():%Y-%m-%d %H:%M:%S}  {event.kind}: {event.message}{details}{times}")
-    for name, text in warnings:
-        say(f"warning ({name}): {text}")
+    for text in warnings:
+        say(text)
     for name, fit in fits.items():
         for text in fit.notes:
             say(f"note ({name}): {text}")

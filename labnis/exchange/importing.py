@@ -246,20 +246,22 @@ def _begun(path: Path | None, start: datetime | None, origin: Origin | None, tol
         if start.tzinfo is None:
             raise RequestError(f"start: {start} has no time zone; give one, such as by .astimezone()")
         if start > datetime.now(UTC):
-            raise RequestError(f"start: {start:%Y-%m-%d %H:%M} is in the future; give the time of the measurement")
+            raise RequestError(
+                f"start: {start.astimezone():%Y-%m-%d %H:%M} is in the future; give the time of the measurement"
+            )
         return start
     if origin is not None:
         return origin.start
     said = time_in(path) if path is not None else None
     if said is not None and said[0] <= datetime.now(UTC):
         begun, place = said
-        told.append(f"measured at {begun:%Y-%m-%d %H:%M} by {place} of the file")
+        told.append(f"measured at {begun.astimezone():%Y-%m-%d %H:%M} by {place} of the file")
         return begun
     begun = datetime.fromtimestamp(path.stat().st_mtime, UTC).astimezone() if path else datetime.now().astimezone()
     what = "when the file was written" if path else "that of the import"
     told.append(
-        f"the time of the measurement is not known: {begun:%Y-%m-%d %H:%M}, {what}, is taken for it; --start (start in "
-        "Python) says another one"
+        f"the time of the measurement is not known: {begun.astimezone():%Y-%m-%d %H:%M}, {what}, is taken for it; "
+        "--start (start in Python) says another one"
     )
     return begun
 

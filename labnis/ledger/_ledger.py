@@ -259,7 +259,9 @@ class Ledger:
         with self._database.transaction("writing") as session:
             one = self._numbered(session, number)
             if one.revoked is not None:
-                raise InvalidEntryError(f"calibration {number} was revoked on {one.revoked:%Y-%m-%d}: {one.reason}")
+                raise InvalidEntryError(
+                    f"calibration {number} was revoked on {one.revoked.astimezone():%Y-%m-%d}: {one.reason}"
+                )
             same = (CalibrationRow.batch == one.batch, CalibrationRow.run_id == one.run_id)
             rows = list(session.scalars(select(CalibrationRow).where(*same, CalibrationRow.analysis == one.analysis)))
             for row in rows:

@@ -34,10 +34,11 @@ class Budgeted(NamedTuple):
 
     @property
     def headings(self) -> list[str]:
-        """Source, its standard uncertainty u, and the results; of a limit also what it is."""
+        """Source, its standard uncertainty u, and the results, with "?" in doubt; of a limit also what it is."""
         # σ and contributions are those of the likeliest value, from which the limit is made.
         limits = {name: f" {one}" if one.limit is not None else "" for name, one in self.estimates.items()}
-        return ["source", "u", *(name.replace("_", " ") + limit for name, limit in limits.items())]
+        mark = " ?" * bool(self.fit.warnings)
+        return ["source", "u", *(name.replace("_", " ") + mark + limit for name, limit in limits.items())]
 
     @property
     def rows(self) -> list[list[str]]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray
 from matplotlib.figure import Figure
+from scipy.ndimage import median_filter
 
 from labnis.errors import RequestError
 from labnis.experiment.analysis import analyses_of_run
@@ -15,12 +16,15 @@ from labnis.experiment.run import Run, device_of
 from labnis.fit import FitResult
 from labnis.ui.drawn_data import Scaled, abscissa, axes_of, fit_of_run, predicted
 from labnis.ui.figures import drawn_in_style, styled
+from labnis.ui.output import minute
 
 __all__ = ["compared_figure", "draw_compared", "in_sigma"]
 
 # Zeros of meters, which are no change of a device.
 _ZEROS = ("voltage_offset", "current_offset")
 _MARKERS = "os^Dv"
+# Residual (σ) from which on a reading tells its own σ, and the number of such readings whose median is taken.
+_TELLING, _NEIGHBOURS = 0.5, 9
 _FREQUENCY = "frequency"
 
 
@@ -68,7 +72,7 @@ def compared_figure(runs: Sequence[Run]) -> Figure:
             "fillstyle": "none",
         }
         doubt, mark = " ?" * bool(run.doubtful), ", SIMULATED" * run.metadata["simulated"]
-        label = f"{run.run_id}{doubt}, {_device(run)}, {run.metadata['start']:%Y-%m-%d %H:%M}{mark}"
+        label = f"{run.run_id}{doubt}, {_device(run)}, {minute(run.metadata['start'])}{mark}"
         upper.plot(x.values.ravel(), y.values.ravel(), color=f"C{number}", label=label, **style)
         apart = _in_decibels(first, run, name) if traced else in_sigma(first, run, name)
         if apart is not None:
@@ -77,6 +81,8 @@ def compared_figure(runs: Sequence[Run]) -> Figure:
         lower.set_xlabel(x.label)
     upper.legend()
     lower.axhline(0, color="black")
+    if not traced:
+        lower.set_title("σ of the noise; the zeros of the meters are each run's own", fontsize="x-small", pad=2)
     lower.set_ylabel(f"less the fit of {first.run_id} / {'dB' if traced else 'σ'}")
     return figure
 
@@ -110,9 +116,21 @@ def in_sigma(first: Run, run: Run, name: str) -> Any:
         expected = predicted(analysis, _with_zeros_of(fit, run), run.data).get(name) if fit is not None else None
         if expected is None or own is None or residuals is None:
             continue
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return (measured - expected) * residuals / (measured - own)
+        return (measured - expected) / _sigma(measured - own, np.asarray(residuals))
     return None
+
+
+def _sigma(apart: Any, residuals: Any) -> Any:
+    """σ of each reading that is `apart` from its own fit by so many σ (`residuals`): the median of its neighbours.
+
+    A reading that is nearly on its fit does not tell its σ.
+    """
+    telling = np.flatnonzero(np.abs(residuals.ravel()) > _TELLING)
+    if not telling.size:
+        return np.full(apart.shape, np.nan)
+    each = np.abs(apart.ravel()[telling] / residuals.ravel()[telling])
+    near = median_filter(each, size=_NEIGHBOURS, mode="nearest")
+    return np.interp(np.arange(apart.size), telling, near).reshape(apart.shape)
 
 
 def _with_zeros_of(fit: FitResult, run: Run) -> FitResult:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from labnis.errors import RequestError
 from labnis.experiment.run import Run, device_of
 from labnis.fit import Estimate, number_text
+from labnis.fit.unstated import NOISE_ALONE, missing_in_sigma
 from labnis.ui.drawn_data import (
     FitOfData,
     Scaled,
@@ -35,6 +36,7 @@ from labnis.ui.drawn_data import (
     quantities,
 )
 from labnis.ui.fit_curves import FIT, draw_fit_curves
+from labnis.ui.output import minute
 from labnis.ui.trace_panels import draw_traces, fitted_traces
 
 __all__ = [
@@ -57,8 +59,6 @@ STYLE = Path(__file__).with_name("labnis.mplstyle")
 _LOW, _SMALL = 10, 0.01
 # Width of a letter, in its height.
 _NARROW = 0.58
-# Beginning of a note on what a budget has not, and which is larger than σ.
-_MISSING = "not in the budget"
 # Inch: a column of a journal, in which letters of 6 points can be read.
 _COLUMN = 3.4
 # Of residuals, the largest that has a colour of its own.
@@ -145,10 +145,11 @@ def _heights(run: Run, data: xarray.Dataset, fit: FitOfData) -> list[float]:
 
 
 def _header(metadata: Mapping[str, Any], run: Run) -> str:
-    """Procedure, run, device, cooldown and date."""
+    """Procedure, run, device, cooldown and local time, and how it ended if it is not done."""
     where = ", ".join(filter(None, [device_of(metadata), metadata["cooldown"]]))
     mark = "SIMULATED  " if metadata["simulated"] else ""
-    return f"{run.procedure}  {run.run_id}  {where}\n{mark}{metadata['start']:%Y-%m-%d %H:%M}"
+    ended = "" if run.status == "done" else f"  {run.status}, {run.rows} rows"
+    return f"{run.procedure}  {run.run_id}  {where}\n{mark}{minute(metadata['start'])}{ended}"
 
 
 def draw_data(target: Figure | SubFigure, data: xarray.Dataset, fit: FitOfData | None = None) -> None:
@@ -328,7 +329,9 @@ def annotate(target: Figure | SubFigure, run: Run, width: float = _COLUMN) -> No
     warned = [*dict.fromkeys(text for fit in fits for text in fit.warnings)]
     more = f" (and {len(warned) - 1} more, see labnis show)" if len(warned) > 1 else ""
     lines += [f"? {warned[0]}{more}"] if warned else []
-    lines += dict.fromkeys(text for fit in fits for text in fit.notes if text.startswith(_MISSING))
+    lines += [f"no fit ({name}): {problem}" for name, problem in run.problems.items()]
+    # That σ is noise alone stands beside it.
+    lines += dict.fromkeys(text for fit in fits for text in missing_in_sigma(fit) if text != NOISE_ALONE)
     letters = int(width * 72 / (_NARROW * FontProperties(size="x-small").get_size_in_points()))
     folded = [part for line in lines for part in textwrap.wrap(line, letters, subsequent_indent="   ")]
     target.suptitle("\n".join(folded), x=0.02, ha="left", fontsize="x-small", color=FIT if warned else "#333333")

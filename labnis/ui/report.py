@@ -82,7 +82,7 @@ def _of_run(run: Run, units: Mapping[str, str]) -> dict[str, Any]:
         "simulated": known["simulated"],
         "device": device_of(known),
         "cooldown": known["cooldown"],
-        "start": f"{known['start']:%Y-%m-%d %H:%M}",
+        "start": f"{known['start'].astimezone():%Y-%m-%d %H:%M %Z}",
         "duration": number_text(known["duration"], "s") if known.get("duration") else "",
         "rows": run.rows,
         "status": run.status,

@@ -153,3 +153,19 @@ def test_curves_are_drawn_in_one_unit(labnis: Commands) -> None:
         assert lower.get_xlabel().endswith("(mV)")
         for line, run in zip(upper.lines, pair, strict=True):
             np.testing.assert_allclose(line.get_xdata(), run.data["device_voltage"] * 1e3)
+
+
+def test_how_far_another_device_is_apart_has_its_sign_and_no_single_readings_of_another_size(
+    labnis: Commands, runs: list[str], tmp_path: Path
+) -> None:
+    """A reading that is nearly on its own fit does not tell σ: such a one stood at −100 000 σ among +65 000."""
+    text = (tmp_path / "truth.yaml").read_text(encoding="utf-8")
+    (tmp_path / "other.yaml").write_text(changed(text, "  resistance: 12.0e3", "  resistance: 6.0e3"), "utf-8")
+    made = labnis("run IVSweep --dry-run --json --seed 4 --set points=201 --twin other.yaml")
+    other = package.open_run(json.loads(made.out)["runs"][0])
+    first = package.open_run(next(run.path for run in list_runs(tmp_path / "data") if run.run_id == runs[0]))
+    apart = in_sigma(first, other, "current")
+    beyond = np.abs(apart) > 1e3
+    assert beyond.sum() > 50
+    assert (np.sign(apart[beyond]) == np.sign(other.data["current"].values[beyond])).all()
+    assert np.ptp(np.abs(np.diff(apart))[beyond[1:] & beyond[:-1]]) < 0.2 * np.abs(apart).max()

@@ -4,6 +4,8 @@ import html
 import json
 import re
 import shlex
+import time
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 
 import labnis as package
 from labnis.cli import reporting
+from labnis.storage import read_metadata
 from labnis.ui.report import browser
 from tests.run.bench import BUDGETED_TEXT, Commands, changed, write_station
 
@@ -145,3 +148,43 @@ def test_what_cannot_be_written(
 def test_a_pdf(labnis: Commands, run: Path, tmp_path: Path) -> None:
     assert labnis(f"report {run} --out r.pdf").code == 0
     assert (tmp_path / "r.pdf").read_bytes().startswith(b"%PDF-")
+
+
+def test_times_are_those_of_the_lab_everywhere(
+    labnis: Commands, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ls`, figure and report had UTC, and the ledger the local time."""
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    time.tzset()
+    try:
+        local = read_metadata(run)["start"].astimezone()
+        assert f"{local:%Y-%m-%d %H:%M}" in labnis("ls").out
+        assert f"{local:%Y-%m-%d %H:%M}" in labnis("ledger history gap --simulated").out
+        assert labnis(f"report {run} --out r.html").code == 0
+        assert f"{local:%Y-%m-%d %H:%M} +0545" in (tmp_path / "r.html").read_text(encoding="utf-8")
+        (header, *_) = [text.get_text() for part in package.open_run(run).plot().subfigs for text in part.texts]
+        assert f"{local:%Y-%m-%d %H:%M}" in header
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_revoked_run_is_in_doubt_in_its_budget_and_its_log(labnis: Commands, run: Path) -> None:
+    assert labnis("ledger revoke 1 --why 'the cable'").code == 0
+    assert "in doubt (?): current_voltage: it was revoked: the cable" in labnis(f"log {run}").out
+    assert "no warning" not in labnis(f"log {run}").out
+    told = labnis(f"budget {run}").out
+    assert "gap ?" in " ".join(told.split()) and "?: it was revoked: the cable" in told
+    record = json.loads(labnis(f"budget {run} --json").out)["current_voltage"]
+    assert record["warnings"] == ["it was revoked: the cable"]
+
+
+def test_a_figure_says_that_a_run_has_no_fit_or_was_not_completed(labnis: Commands, tmp_path: Path) -> None:
+    write_station(tmp_path, BUDGETED_TEXT)
+    made = labnis("run IVSweep --dry-run --json --seed 3 --set points=21 --set maximum_bias=3e-5")
+    run = package.open_run(json.loads(made.out)["runs"][0])
+    assert run.problems
+    texts = " ".join(str(text.get_text()) for part in run.plot().subfigs for one in part.subfigs for text in one.texts)
+    assert "no fit (current_voltage): " in texts
+    header = replace(run, status="aborted").plot().subfigs[0].texts[0].get_text()
+    assert header.endswith("aborted, 21 rows")

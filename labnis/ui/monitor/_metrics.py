@@ -43,6 +43,7 @@ def _plain(view: RunView) -> dict[str, Any]:
             for name, one in view.results.items()
         },
         "warnings": list(view.warnings),
+        "notes": list(view.notes),
         "events": [
             {"time": one.time.isoformat(), "kind": one.kind, "message": one.message, "count": one.count}
             for one in view.events

@@ -14,6 +14,7 @@ from labnis.errors import LabnisError, LabnisWarning
 from labnis.experiment.analysis import analyses_of_run
 from labnis.experiment.run import Run, device_of, stored_run
 from labnis.fit import Estimate, FitError, FitResult
+from labnis.fit.unstated import missing_in_sigma
 from labnis.ledger import Calibration, Ledger, LedgerError
 from labnis.ledger.of_station import doubts_in
 from labnis.storage import ESTIMATE, FollowedFolder, FollowedRun, RunFileError, RunState, RunSummary, StorageError
@@ -152,6 +153,7 @@ class _Viewed:
             results=results,
             doubtful=doubtful,
             warnings=told,
+            notes=tuple(text for fit in run.fits.values() for text in missing_in_sigma(fit)) if run is not None else (),
             final=final,
             panels=_panels(state, run) if drawn else (),
         )

@@ -47,6 +47,8 @@ class RunView:
         The live fits, oldest first.
     results, doubtful, warnings
         Of the fits at the end, or else of the newest live fit; which of them are in doubt, and why.
+    notes
+        What the σ of the fits at the end does not contain.
     final
         Whether the results are those of the fits at the end.
     panels
@@ -73,6 +75,7 @@ class RunView:
     results: Mapping[str, Estimate]
     doubtful: frozenset[str]
     warnings: tuple[str, ...]
+    notes: tuple[str, ...]
     final: bool
     panels: tuple[Panel | Image, ...] = ()
 

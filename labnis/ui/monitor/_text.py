@@ -64,7 +64,7 @@ def head_of(title: str, snapshot: Snapshot) -> str:
 
 
 def card_of(view: RunView, *, whole: bool = False) -> str:
-    """A run in a card: what it is, how far, its state and results; with `whole` all its warnings and events."""
+    """A run in a card: what it is, how far, its state and results; with `whole` all its warnings, notes and events."""
     simulated = ' <span class="mark">SIMULATED</span>' if view.simulated else ""
     title = escaped(view.procedure) if whole else link("/run", view.procedure, id=view.run_id)
     place = " · ".join(filter(None, (view.device, view.cooldown, view.run_id)))
@@ -82,6 +82,7 @@ def card_of(view: RunView, *, whole: bool = False) -> str:
         lines.append(f"<p><small>{said}</small></p>{_results(view)}")
     shown = slice(None) if whole else slice(-3, None)
     lines += [f'<p class="warn">&#9888; {escaped(text)}</p>' for text in view.warnings[shown]]
+    lines += [f"<p><small>{escaped(text)}</small></p>" for text in view.notes if whole]
     for event in view.events[shown]:
         times = f" ({event.count} times)" if event.count > 1 else ""
         lines.append(

@@ -94,6 +94,7 @@ def measure(
         station.make_safe()
     if not any(isinstance(error, TakenOverError) for error in leaving):  # the instruments are the guardian's now
         with collecting(measuring), suppress(Stopped):
+            station.permit()  # the guardian has taken over where something could not be brought to its end
             procedure.shutdown()
     return leaving, measuring
 

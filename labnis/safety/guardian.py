@@ -27,6 +27,7 @@ from labnis.safety.heartbeat import (
     AWAKE,
     ENDED,
     FAILED,
+    GIVES_UP,
     LOG,
     MOVES,
     NOT_SAFE,
@@ -36,7 +37,7 @@ from labnis.safety.heartbeat import (
     Heartbeat,
     say,
 )
-from labnis.station import BiasUnknownError, StationConfig
+from labnis.station import StationConfig
 
 __all__ = ["Guardian"]
 
@@ -68,7 +69,8 @@ class Guardian:
     """The guardian of a session, from `start` to the end of the context; fills `labnis.station.oversight.Oversight`.
 
     The context must end only after everything that was moved is at its end, because it releases the guardian — unless
-    the run itself failed to bring it there (`failed`): then the guardian tries, over separate connections.
+    the run itself failed to bring it there (`failed`): then the guardian tries, over separate connections, at once and
+    after the end.
 
     Parameters
     ----------
@@ -93,7 +95,7 @@ class Guardian:
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._heartbeat = Heartbeat(self._say, MARGIN)
         self._moved: set[str] = set()
-        self._acts = self._has_failed = False
+        self._acts = False
         self._taken_over: TakenOverError | None = None
 
     def start(self) -> None:
@@ -150,15 +152,9 @@ class Guardian:
         self._say(f"{MOVES if moves else ENDED} {role}")
 
     def failed(self, error: Exception) -> None:
-        """Hand over at once, and for good: the guardian brings to its end what `error` kept from there."""
-        if self._process is None or self._taken_over is not None:
-            return
-        self._has_failed = True
-        self._taken_over = TakenOverError(
-            f"what was moved was not brought to its end: {sentence(error)} The guardian acts in place of this session.",
-            safe=False,
-        )
-        self._say(FAILED)
+        """Let the guardian bring to its end what `error` kept from there, and wait; this run sets nothing more."""
+        if self._process is not None and self._taken_over is None:
+            self._hand_over(GIVES_UP, f"a move to its end failed: {sentence(error)}")
 
     def log_to(self, path: Path) -> None:
         """Say that the log file of the run that begins is `path`: the guardian's reports are written there, too."""
@@ -170,7 +166,12 @@ class Guardian:
             return
         late = time.monotonic() - self._heartbeat.until
         if self._moved and (self._acts or late > self.patience):
-            self._hand_over(late + MARGIN)
+            advice = "a call that takes longer is declared with `with roles.blocking(seconds):`"
+            self._hand_over(
+                AWAKE,
+                f"the run did not respond for {late + MARGIN:.1f} s (limits.unresponsive is {self.patience:g} s).",
+                f" If it was not stopped from outside: {advice}.",
+            )
         else:
             self._heartbeat.declare(seconds)
 
@@ -180,9 +181,9 @@ class Guardian:
         if self._taken_over is not None:
             raise self._taken_over
 
-    def _hand_over(self, silent: float) -> None:
+    def _hand_over(self, word: str, why: str, advice: str = "") -> None:
         """Tell the guardian that this run sets nothing any more, and wait until it has reached zero or failed."""
-        self._say(AWAKE)
+        self._say(word)
         deadline = time.monotonic() + ATTEMPT + self._longest_ramp()
         while self._process is not None and time.monotonic() < deadline:
             with suppress(queue.Empty):
@@ -192,11 +193,8 @@ class Guardian:
             word, text = NOT_SAFE, "the guardian has not reached zero yet"
         if self._process is None:
             return  # lost: `on_loss` has asked the run to stop, which ramps to zero itself
-        advice = "a call that takes longer is declared with `with roles.blocking(seconds):`"
         self._taken_over = TakenOverError(
-            f"the run did not respond for {silent:.1f} s (limits.unresponsive is "
-            f"{self.patience:g} s). Its guardian acts in its place: {sentence(text)} This run "
-            f"sets nothing more. If it was not stopped from outside: {advice}.",
+            f"{why} Its guardian acts in its place: {sentence(text)} This run sets nothing more.{advice}",
             safe=word == SAFE,
         )
 
@@ -211,7 +209,7 @@ class Guardian:
         """Body of a thread: heed the guardian's lines; a guardian that ends or is silent too long is lost."""
         looked = time.monotonic()
         until = looked + TERM
-        while self._process is process and not self._has_failed:  # then it ends by itself
+        while self._process is process:
             with suppress(queue.Empty):
                 line = self._lines.get(timeout=POLL)
                 if not line:
@@ -239,7 +237,7 @@ class Guardian:
 
     def _lost(self, process: "subprocess.Popen[str]", how: str) -> None:
         """Stop the run; a guardian that hangs is killed, so that it does not act once it wakes."""
-        if self._process is process and not self._has_failed:
+        if self._process is process:
             process.kill()
             self._process = None
             self._on_loss(f"the guardian process {how}: without one the run stops now")
@@ -250,7 +248,7 @@ class Guardian:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        unsafe = isinstance(error, BiasUnknownError) or (self._taken_over is not None and not self._taken_over.safe)
+        unsafe = self._moved if self._taken_over is None else not self._taken_over.safe
         self._end(FAILED if unsafe else RELEASE)
 
     def _end(self, last_line: str) -> None:

@@ -23,7 +23,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -38,6 +38,7 @@ from labnis.safety.heartbeat import (
     AWAKE,
     ENDED,
     FAILED,
+    GIVES_UP,
     LOG,
     MOVES,
     NOT_SAFE,
@@ -105,7 +106,8 @@ class _Watch:
         self._moved: set[str] = set()
         self._acts_at = float("inf")
         self._pause = SHORTEST_PAUSE
-        self._safe, self._run_holds = False, True
+        self._safe = False
+        self._gives_up = False
         self._log: Path | None = None
         for body in (self._listen, self._await_death):
             threading.Thread(target=body, daemon=True).start()
@@ -149,9 +151,9 @@ class _Watch:
                 return 0
             if line == DIED:
                 self._heed_the_rest()
-                return self._in_the_end("the run died", lambda: self._run)
+                return self._in_the_end("the run died", of_run=self._run)
             if line == FAILED:
-                return self._in_the_end(f"the run could not {self._missed()}", self._session)
+                return self._in_the_end(self._missed(), of_run=None) if self._moved else 0
             if line is not None:
                 self._heed(line)
             elif self._moved and now > self._acts_at:
@@ -168,24 +170,27 @@ class _Watch:
             self._moved.discard(rest)
         elif word == LOG:
             self._log = Path(json.loads(rest))
-        elif word == AWAKE:
+        elif word in (AWAKE, GIVES_UP):
+            self._gives_up = word == GIVES_UP
             say(sys.stdout, self._in_place_of_run())
 
     # --- what it does -----------------------------------------------------------------------------------------------
 
     def _in_place_of_run(self) -> str:
-        """Act for a run that does not respond, and note when to look again; the answer to the run."""
+        """Act for a run that lives, and note when to look again; the answer to the run."""
         say(sys.stdout, ACTING)
-        cause = f"the run (process {self._run}) does not respond"
+        cause = self._missed() if self._gives_up else f"the run (process {self._run}) does not respond"
         try:
             report = f"{SAFE} {_line(self._all_at_their_ends(of_run=self._run, patience=0.0))}"
         except Exception as error:  # noqa: BLE001  # last resort: report, never raise
             report = f"{NOT_SAFE} {_line(error)}"
-            self._report(f"{cause}, the guardian failed, too: {error}")
+            self._report(f"{cause}, the guardian failed, too: {_told(error)}")
         else:
             if not self._safe:
                 self._report(f"{cause}; {report.partition(' ')[2]}")
             self._safe = True
+            if self._gives_up:  # it sets nothing more, so that there is nothing to look after
+                self._moved.clear()
         self._acts_at = time.monotonic() + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
         return report
@@ -193,27 +198,21 @@ class _Watch:
     def _missed(self) -> str:
         """What the run did not do."""
         if "bias" in self._moved:
-            return "switch the bias off at zero"
-        return f"bring {', '.join(sorted(self._moved))} to its end"
+            return "the run could not switch the bias off at zero"
+        return f"the run could not bring {', '.join(sorted(self._moved))} to its end"
 
-    def _session(self) -> int | None:
-        """The run's process while its session lasts; after that it may have begun another one, whose locks count."""
-        while self._run_holds and not self._lines.empty():
-            self._run_holds = self._lines.get() != DIED
-        return self._run if self._run_holds else None
-
-    def _in_the_end(self, cause: str, of_run: Callable[[], int | None]) -> int:
+    def _in_the_end(self, cause: str, *, of_run: int | None) -> int:
         """Act after the last line of the run, until all is at its end or another process has opened the station."""
         pause = SHORTEST_PAUSE
         while True:
             try:
-                report = self._all_at_their_ends(of_run=of_run(), patience=BUSY_PATIENCE)
+                report = self._all_at_their_ends(of_run=of_run, patience=BUSY_PATIENCE)
             except BusyError as error:
                 # Another process has opened the station since; it starts by reading the level back.
                 self._report(f"{cause}; nothing done: {error}")
                 return 0
             except Exception as error:  # noqa: BLE001  # last resort: report, never raise
-                self._report(f"{cause}, the guardian failed, too: {error}")
+                self._report(f"{cause}, the guardian failed, too: {_told(error)}")
                 self._report(f"trying again in {pause:g} s; `labnis safe` does it at once from any terminal")
             else:
                 self._report(f"{cause}; {report}")
@@ -265,6 +264,11 @@ def _append(path: Path, text: str) -> None:
             file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} WARNING labnis.safety.guardian_process: {text}\n")
     except OSError as error:
         say(sys.stderr, f"labnis guardian: {path} cannot be written: {error}")
+
+
+def _told(error: Exception) -> str:
+    """What failed, and what else was attempted."""
+    return "; ".join([str(error), *getattr(error, "__notes__", [])])
 
 
 def _line(text: object) -> str:

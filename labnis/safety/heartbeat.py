@@ -16,6 +16,7 @@ __all__ = [
     "AWAKE",
     "ENDED",
     "FAILED",
+    "GIVES_UP",
     "LOG",
     "MOVES",
     "NOT_SAFE",
@@ -37,6 +38,9 @@ LOG = "log"
 
 AWAKE = "awake"
 """Of a run that was silent for too long: it sets nothing any more, and waits for SAFE or NOT_SAFE."""
+
+GIVES_UP = "gives-up"
+"""As AWAKE, of a run that could not bring to its end what it had moved."""
 
 RELEASE, FAILED = "release", "failed"
 """Last line of a run: all that it moved is at its end; or it is not. No line means that the run died."""

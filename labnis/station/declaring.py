@@ -23,6 +23,8 @@ class Declarations:
     ----------
     oversight
         Is told.
+    before_write
+        Called before each write to what moves; raises if nothing may be written.
 
     Attributes
     ----------
@@ -33,11 +35,12 @@ class Declarations:
 
     """
 
-    def __init__(self, oversight: Oversight) -> None:
+    def __init__(self, oversight: Oversight, before_write: Callable[[], None] = lambda: None) -> None:
         self.patience = oversight.patience
         self.watchdog: StationWatchdog | None = None
         self._on_reconnected: Callable[[str], None] = lambda said: None
         self._oversight = oversight
+        self._before_write = before_write
         self._unannounced = self._blocked_until = 0.0
 
     def count(self, instrument: Any) -> None:
@@ -100,8 +103,9 @@ class Declarations:
             self.alive(0.0)
 
     def permit(self) -> None:
-        """Raise TakenOverError if the guardian of this run has taken over."""
+        """Raise TakenOverError if the guardian of this run has taken over, or what `before_write` raises."""
         self._oversight.permit()
+        self._before_write()
         self.sleeps(0.0)
 
     def watchdog_problem(self) -> str:

@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ from labnis.station.connecting import (
     serial_locks,
 )
 from labnis.station.declaring import Declarations
-from labnis.station.lock import HeldLock, hold
+from labnis.station.held_locks import HeldLocks
 from labnis.station.lock_names import lock_name_of_serial, lock_name_of_station, lock_names_of_address
 from labnis.station.oversight import NoOversight, Oversight
 from labnis.station.parameter_source import ParameterSource
@@ -74,6 +74,8 @@ class OpenStation:
         Instrument → role → stand-in that fills it, because the twin has no panel of its model.
     alive, blocking, permit, watchdog_problem, watch_connections
         See `labnis.station.declaring`.
+    hold, lost_lock
+        See `labnis.station.held_locks`.
 
     """
 
@@ -88,8 +90,10 @@ class OpenStation:
     ) -> None:
         self.config = config
         self.record = record
-        self._declarations = declarations = Declarations(oversight)
+        self._locks = HeldLocks(stack, of_run)
+        self._declarations = declarations = Declarations(oversight, self._locks.keep)
         self.alive, self.blocking, self.permit = declarations.alive, declarations.blocking, declarations.permit
+        self.hold, self.lost_lock = self._locks.hold, self._locks.lost
         self.watchdog_problem, self.watch_connections = declarations.watchdog_problem, declarations.watch_connections
         clock: Clock = SystemClock(declarations.sleeps) if twin is None else twin.clock
         self.clock = clock if record is None else record.watched(clock)
@@ -98,16 +102,14 @@ class OpenStation:
         self.roles = Roles(clock=self.clock, wiring=config.wiring)
         self._stack = stack
         self._twin = twin
-        self._of_run = of_run
         self._station = CheckedStation(config.instruments)
-        self._locks: dict[str, HeldLock] = {}
         self._serials: dict[str, str] = {}  # lock name of the serial number → entry
         self._libraries: list[Library] = []  # closed last
         self._instruments: dict[str, Any] = {}
         self._identities: dict[str, dict[str, str | None]] = {}
         self._moving: dict[object, str] = {}
         self._bias: RampedBias | None = None
-        self._failure: Exception | None = None
+        self._failures: dict[str, Exception] = {}  # role → what kept it from its end
 
     @property
     def bias(self) -> RampedBias:
@@ -145,7 +147,7 @@ class OpenStation:
         names = instruments_of(self.config.wiring, [self.config.roles[role] for role in new])
         addresses = {name: self._address(name) for name in names}
         if self._twin is None:
-            self.lock(address_locks(self.config, addresses))
+            self.hold(address_locks(self.config, addresses))
         for name in names:
             self._connect(name)
         own = {"current"} if self.config.source_reads_current else set()
@@ -162,7 +164,7 @@ class OpenStation:
             return None
         name = spec.instrument
         try:
-            self.lock(lock_names_of_address(self._address(name) or name))
+            self.hold(lock_names_of_address(self._address(name) or name))
             self._connect(name)
             require_watchdog(self.config, name, self._instruments[name])
             require_patient(self.config, spec.timeout, self._instruments)
@@ -190,7 +192,7 @@ class OpenStation:
             if twin is None and not is_simulated(identity):
                 serial = lock_name_of_serial(identity)
                 require_one_entry(self.config, self._serials, name, serial)
-                self.lock(serial_locks(self.config, name, serial))  # it may be open elsewhere by another address
+                self.hold(serial_locks(self.config, name, serial))  # it may be open elsewhere by another address
         except BaseException:
             close(instrument)
             raise
@@ -198,22 +200,6 @@ class OpenStation:
         self._stack.callback(close, instrument)
         self._declarations.count(instrument)
         self.alive(0.0)
-
-    def lock(self, names: Collection[str]) -> None:
-        """Hold the locks called `names`, too, until the station is closed.
-
-        Raises
-        ------
-        BusyError
-            Another process holds one of them.
-
-        """
-        found = hold({*names} - self._locks.keys(), of_run=self._of_run)
-        self._locks |= self._stack.enter_context(found)
-
-    def lost_lock(self) -> str:
-        """What happened to a lock that no longer keeps others away; empty if all do."""
-        return next((problem for lock in self._locks.values() if (problem := lock.problem())), "")
 
     def _address(self, name: str) -> str | None:
         """VISA address of the instrument `name`; that of its panel in a dry run."""
@@ -300,33 +286,39 @@ class OpenStation:
     def make_safe(self) -> None:
         """Move everything that was moved to its end: the bias first, then set-points, the slowest last.
 
-        Each is attempted even if others fail. Outputs that were not used since the last call are not touched.
+        Each is attempted even if others fail, unless the guardian of this run does that from then on. Outputs that were
+        not used since the last call are not touched.
 
         Raises
         ------
         BiasUnknownError, InstrumentError
-            The most severe of what failed, with the others as notes. The guardian of this run then does it in its
-            place. What failed the last time is raised again, unless something was moved since.
+            The most severe of what failed, with the others as notes. It is raised again the next time, unless the role
+            was brought to its end since.
         TakenOverError
             The guardian of this run has taken over; nothing was sent.
 
         """
-        moved = sorted((one for one in self.setpoints.values() if one.in_use), key=lambda one: one.longest_ramp)
-        if self._failure is not None and not moved and not (self._bias and self._bias.in_use):
-            raise self._failure
-        self.permit()
+        in_use: dict[str, Callable[[], str]] = {}
+        if self._bias is not None and self._bias.in_use:
+            in_use["bias"] = self._bias.shutdown
+        for role, one in sorted(self.setpoints.items(), key=lambda each: each[1].longest_ramp):
+            if one.in_use:
+                in_use[role] = one.finish
+        if in_use:
+            self.permit()
+        attempt_all(partial(self._brought_to_end, role, step) for role, step in in_use.items())
+        for failure in self._failures.values():
+            raise failure
+
+    def _brought_to_end(self, role: str, finish: Callable[[], str]) -> str:
         try:
-            attempt_all([self._bias_to_zero, *(one.finish for one in moved)])
+            said = finish()
         except Exception as error:
-            self._failure = error
+            self._failures[role] = error
             self._declarations.failed(error)
             raise
-        self._failure = None
-
-    def _bias_to_zero(self) -> str:
-        if self._bias is not None and self._bias.in_use:
-            self._bias.shutdown()
-        return "the bias is at 0 V"
+        self._failures.pop(role, None)
+        return said
 
     @property
     def is_twin(self) -> bool:
@@ -393,7 +385,7 @@ def open_station(
     with contextlib.ExitStack() as stack:
         station = OpenStation(config, stack, twin, record, oversight or NoOversight(), of_run)
         if twin is None:  # the instruments of a twin are in this process, so they are not shared
-            station.lock([lock_name_of_station(config.path)])
+            station.hold([lock_name_of_station(config.path)])
         try:
             yield station
         finally:

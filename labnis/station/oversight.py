@@ -22,7 +22,7 @@ class Oversight(Protocol):
         """Say that `role`, the bias or a set-point, is moved from now on, or that it is at its end."""
 
     def failed(self, error: Exception) -> None:
-        """Say that `error` kept something that was moved from its end. Never raises."""
+        """Say that `error` kept something that was moved from its end, and let the guardian try. Never raises."""
 
     def alive(self, seconds: float) -> None:
         """Say that the next call takes at most `seconds`. Never raises."""

@@ -1,9 +1,10 @@
 """A set-point of the station: a gate, a field, a stage temperature; moved by ramps within its limits."""
 
+import logging
 import math
 from collections.abc import Callable
 
-from drivers.errors import SettingError
+from drivers.errors import InstrumentError, SettingError
 from drivers.roles import Adjustable, Clock
 from labnis.errors import RequestError
 from labnis.station.bias.level import Level
@@ -13,6 +14,8 @@ from labnis.station.parameter_source import Switch
 from labnis.station.role_spec import SetpointSpec
 
 __all__ = ["RampedSetpoint"]
+
+logger = logging.getLogger(__name__)
 
 WINDOW = 1.0
 """Time (s) over which the mean rate of a set-point does not exceed its limit, by default."""
@@ -151,9 +154,9 @@ class RampedSetpoint:
         return said
 
     def _brought_to_end(self) -> str:
-        before = self._level.read_back_twice()
         if self._spec.at_end == "stay":
-            return f"{self._name} stays at {self._level.shown(before)}"
+            return f"{self._name} stays at {self._stays_at()}"
+        before = self._level.read_back_twice()
         if self.minimum <= 0 <= self.maximum:
             self._ramp(before, 0.0, self._clock)
         if self._spec.at_end == "off" and self._output is not None:
@@ -161,6 +164,14 @@ class RampedSetpoint:
             self._output.turn(on=False)
             return f"{self._name} was {self._level.shown(before)}; its output is off now"
         return f"{self._name} was {self._level.shown(before)}; it is 0 now, read back"
+
+    def _stays_at(self) -> str:
+        """Where it is; what stays is at its end also where it does not say so."""
+        try:
+            return self._level.shown(self._level.read_back_twice())
+        except InstrumentError as error:
+            logger.warning("%s", error)
+            return "what cannot be read"
 
     def _ramp(self, start: float, value: float, clock: Clock) -> None:
         """Ramp, and wait until the value arrives: a magnet follows its set-point with a delay."""

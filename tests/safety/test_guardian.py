@@ -1,19 +1,23 @@
 """The guardian of a run that died: the bias to zero, and of the set-points those that the run has left somewhere."""
 
 import json
-import threading
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from drivers.errors import InstrumentError
-from labnis.errors import TakenOverError
+from labnis.errors import BusyError, TakenOverError
 from labnis.safety.guardian import Guardian
 from labnis.station import load_station
+from labnis.station.held_locks import HeldLocks
 from labnis.station.lock import hold
 from labnis.station.lock_names import lock_name_of_station
-from tests.faults.measuring import wait_for
 
 STATION = """\
 instruments:
@@ -119,27 +123,101 @@ def test_of_the_setpoints_only_those_that_the_run_has_left_somewhere_are_moved(
 
 
 def test_a_guardian_that_is_released_moves_nothing(left_by: Callable[..., dict[str, float]]) -> None:
-    assert left_by(("gate", True), dies=False) == {"source": 2e-3, "gate": 1.0, "magnet": 0.5}
+    ended = (("gate", True), ("gate", False))
+    assert left_by(*ended, dies=False) == {"source": 2e-3, "gate": 1.0, "magnet": 0.5}
+
+
+def test_what_a_session_leaves_moved_at_its_end_the_guardian_brings_there(
+    left_by: Callable[..., dict[str, float]],
+) -> None:
+    """As where Ctrl-C ended its own way there."""
+    assert left_by(("gate", True), dies=False) == {"source": 0.0, "gate": 0.0, "magnet": 0.5}
 
 
 def test_a_guardian_acts_at_once_where_the_run_failed_and_the_run_moves_nothing_more(
     left_by: Callable[..., dict[str, float]], tmp_path: Path
 ) -> None:
-    """The session, here that of a notebook, lasts on with its lock held; its end waits for the guardian."""
+    """The session, here that of a notebook, lasts on with its lock held; then nothing is to be done at its end."""
     state, losses = tmp_path / "state.json", list[str]()
     config = load_station(tmp_path / "station.yaml")
     with Guardian(config, on_loss=losses.append) as guardian, hold([lock_name_of_station(config.path)]):
         guardian.start()
         guardian.note("gate", True)
         guardian.failed(InstrumentError("gate", "does not hold 0.", "Look at it."))
-        wait_for(lambda: json.loads(state.read_text(encoding="utf-8")) == {"source": 0.0, "gate": 0.0, "magnet": 0.5})
-        with pytest.raises(TakenOverError, match="does not hold 0"):
+        assert json.loads(state.read_text(encoding="utf-8")) == {"source": 0.0, "gate": 0.0, "magnet": 0.5}
+        with pytest.raises(
+            TakenOverError, match=r"does not hold 0.*Its guardian acts in its place: the bias was 0\.002"
+        ):
             guardian.permit()
         with pytest.raises(TakenOverError, match="Open a new session"):
             guardian.start()
         process = guardian._process
-        assert process is not None
-        wait_for(lambda: process.poll() is not None)
-        wait_for(lambda: "labnis-guardian" not in {thread.name for thread in threading.enumerate()})
-    assert process.returncode == 0
+        state.write_text(json.dumps({"source": 1e-3, "gate": 0.5, "magnet": 0.5}), encoding="utf-8")
+    assert process is not None and process.returncode == 0
     assert not losses
+    assert json.loads(state.read_text(encoding="utf-8"))["source"] == 1e-3, "of what moves later it knows nothing"
+
+
+def test_a_guardian_that_failed_at_once_tries_again_after_the_session(
+    left_by: Callable[..., dict[str, float]], tmp_path: Path
+) -> None:
+    state = tmp_path / "state.json"
+    config = load_station(tmp_path / "station.yaml")
+    with Guardian(config, on_loss=lambda why: None) as guardian, hold([lock_name_of_station(config.path)]):
+        guardian.start()
+        guardian.note("gate", True)
+        state.write_text("{}", encoding="utf-8")  # nothing answers
+        guardian.failed(InstrumentError("gate", "does not hold 0.", "Look at it."))
+        with pytest.raises(TakenOverError, match="Its guardian acts in its place") as told:
+            guardian.permit()
+        assert not told.value.safe
+        state.write_text(json.dumps({"source": 2e-3, "gate": 1.0, "magnet": 0.5}), encoding="utf-8")
+    assert json.loads(state.read_text(encoding="utf-8")) == {"source": 0.0, "gate": 0.0, "magnet": 0.5}
+
+
+def test_a_guardian_that_dies_while_it_acts_is_a_loss(left_by: Callable[..., dict[str, float]], tmp_path: Path) -> None:
+    """The session waits no longer, and moves what is left by itself."""
+    (tmp_path / "state.json").write_text("{}", encoding="utf-8")
+    losses = list[str]()
+    with Guardian(load_station(tmp_path / "station.yaml"), on_loss=losses.append) as guardian:
+        guardian.start()
+        guardian.note("bias", True)
+        process = guardian._process
+        assert process is not None
+        process.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        guardian.failed(InstrumentError("source", "does not answer.", "Look at it."))
+        assert time.monotonic() - began < 5.0
+        guardian.permit()
+    assert losses and "does not respond" in losses[0]
+
+
+def test_a_station_that_acts_for_a_run_holds_the_locks_that_the_run_releases(tmp_path: Path) -> None:
+    """Or else another program could move the same instruments meanwhile."""
+    code = "import sys; from pathlib import Path; from labnis.station.lock import hold\n"
+    code += "with hold(['one', 'two'], Path(sys.argv[1])): print('held', flush=True); sys.stdin.readline()\n"
+    code += "print('released', flush=True); sys.stdin.readline()\n"
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as run,
+        pytest.MonkeyPatch.context() as patch,
+        ExitStack() as stack,
+    ):
+        assert run.stdin is not None and run.stdout is not None
+        patch.setattr("labnis.station.lock.shared_folder", lambda: tmp_path)
+        assert run.stdout.readline() == "held\n"
+        locks = HeldLocks(stack, of_run=run.pid)
+        locks.hold(["one"])
+        locks.keep()
+        with pytest.raises(BusyError), hold(["one"]):
+            pass
+        run.stdin.write("\n")
+        run.stdin.flush()
+        assert run.stdout.readline() == "released\n"
+        locks.keep()
+        assert locks.lost() == ""
+        with pytest.raises(BusyError), hold(["one"]):  # by this process now
+            pass
+        locks.hold(["two"])
+        run.stdin.write("\n")

@@ -10,6 +10,7 @@ import pytest
 from qcodes.instrument import Instrument
 
 from drivers.errors import CommunicationError, InstrumentError
+from labnis.errors import TakenOverError
 from labnis.safety.make_safe import make_safe
 from labnis.station import BiasUnknownError, load_station, open_station
 from labnis.station.oversight import NoOversight
@@ -45,6 +46,11 @@ def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, A
         state["log"].append(name)
         state[name] = value
 
+    def read(name: str) -> float:
+        if f"read {name}" in state["broken"]:
+            raise CommunicationError(name, "no answer.")
+        return float(state[name])
+
     class Fake(Instrument):
         def __init__(self, name: str, address: str) -> None:
             if f"open {name}" in state["broken"]:
@@ -57,7 +63,7 @@ def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, A
     class Level(Fake):
         def __init__(self, name: str, address: str) -> None:
             super().__init__(name, address)
-            self.add_parameter("value", get_cmd=lambda: state[name], set_cmd=lambda value: write(name, value))
+            self.add_parameter("value", get_cmd=lambda: read(name), set_cmd=lambda value: write(name, value))
 
     class Source(Fake):
         prepare, output_on, read = FakeSource.prepare, FakeSource.output_on, FakeSource.read
@@ -181,6 +187,48 @@ def test_a_run_makes_everything_safe_that_it_moved(lab: dict[str, Any], station:
         assert (lab["gate"], lab["magnet"], lab["heater"]) == (1.5, 0.0, 0.9)
     assert set(told[3:]) == {("field", False), ("heat", False)}
     assert oversight.failures == [again.value], "the gate is left to the guardian"
+
+
+class TakesOver(NoOversight):
+    """A guardian that does all from the first failure on."""
+
+    def __init__(self) -> None:
+        self.failures: list[Exception] = []
+
+    def failed(self, error: Exception) -> None:
+        self.failures.append(error)
+
+    def permit(self) -> None:
+        if self.failures:
+            raise TakenOverError("the guardian acts", safe=True)
+
+
+def test_a_bias_that_is_not_at_zero_is_told_before_slow_setpoints_are_moved(lab: dict[str, Any], station: Path) -> None:
+    """A magnet may take half an hour, and an output that is on does not wait for it."""
+    guardian = TakesOver()
+    with (
+        pytest.raises(BiasUnknownError) as again,
+        open_station(load_station(station), oversight=guardian) as opened,
+    ):
+        opened.open(["gate"])
+        opened.bias.claim()
+        opened.roles.gate.move_to(1.5)
+        lab["broken"].add("source")
+        with pytest.raises(BiasUnknownError) as caught:
+            opened.make_safe()
+        assert any("the guardian acts" in note for note in caught.value.__notes__)
+        assert lab["gate"] == 1.5, "it is the guardian's"
+    assert again.value is caught.value is guardian.failures[0]
+
+
+def test_what_stays_is_at_its_end_also_where_it_cannot_be_read(lab: dict[str, Any], station: Path) -> None:
+    oversight = Told([])
+    with open_station(load_station(station), oversight=oversight) as opened:
+        opened.open(["heat"])
+        opened.roles.heat.move_to(0.9)
+        lab["broken"].add("read heater")
+    assert oversight.told == [("heat", True), ("heat", False)]
+    assert not oversight.failures
 
 
 def test_what_failed_is_forgotten_once_it_was_moved_and_brought_to_its_end(lab: dict[str, Any], station: Path) -> None:

@@ -199,10 +199,7 @@ class RampedBias:
             )  # fmt: skip
 
     def claim(self) -> None:
-        """Take charge of an output that is on from an earlier run: `shutdown` ramps it to zero, too.
-
-        A source that does not answer counts as on; `shutdown` reports it.
-        """
+        """Take charge of an output that is on from an earlier run, or does not say so: `shutdown` ramps it, too."""
         if not self.in_use:
             try:
                 self.in_use = self._output_is_on()
@@ -210,8 +207,8 @@ class RampedBias:
                 logger.warning("%s does not say whether its output is on: %s", self._name, error)
                 self.in_use = True
 
-    def shutdown(self) -> None:
-        """Ramp to zero, verify it by reading back, then switch the output off; up to three times, if that fails.
+    def shutdown(self) -> str:
+        """Ramp to zero, verify it by reading back, then switch the output off, up to three times; the end in words.
 
         Raises
         ------
@@ -237,6 +234,7 @@ class RampedBias:
         if self._watchdog is not None:
             self._watchdog.disarm()
         self._oversight.note("bias", False)
+        return "the bias is at 0 V"
 
     def _switched_off_at_zero(self) -> str:
         """Ramp to zero and switch the output off; what has kept it on, empty if it is off."""

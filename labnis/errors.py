@@ -82,7 +82,7 @@ class InstrumentFault(LabnisError):  # noqa: N818 - "InstrumentError" is the roo
 
 
 class TakenOverError(InstrumentFault):
-    """The run did not respond within the time it had declared; its guardian acts in its place.
+    """The run did not respond within the time it had declared, or failed to reach zero; its guardian acts in its place.
 
     Parameters
     ----------

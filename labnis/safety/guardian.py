@@ -131,6 +131,8 @@ class Guardian:
         except BaseException:
             self._end(RELEASE)
             raise
+        for role in self._moved:  # as the guardian that was replaced knew
+            self._say(f"{MOVES} {role}")
         self._lines = queue.SimpleQueue()
         threading.Thread(target=_read, args=(process, self._lines), name="labnis-guardian-pipe", daemon=True).start()
         threading.Thread(target=self._watch, args=(process,), name="labnis-guardian", daemon=True).start()
@@ -191,8 +193,9 @@ class Guardian:
                 break
         else:
             word, text = NOT_SAFE, "the guardian has not reached zero yet"
-        if self._process is None:
-            return  # lost: `on_loss` has asked the run to stop, which ramps to zero itself
+        if self._process is None:  # `on_loss` has asked the run to stop, which then moves the rest itself
+            logger.warning("the guardian is lost before it had brought everything to its end: use `labnis safe`")
+            return
         self._taken_over = TakenOverError(
             f"{why} Its guardian acts in its place: {sentence(text)} This run sets nothing more.{advice}",
             safe=word == SAFE,
@@ -215,7 +218,7 @@ class Guardian:
                 if not line:
                     self._lost(process, f"died (exit code {process.wait()})")
                     return
-                until = max(until, self._heeded(line))
+                until = self._heeded(line) or until
             now = time.monotonic()
             if now - looked > LATE:  # this process itself was stopped
                 until = max(until, now + TERM)
@@ -225,7 +228,7 @@ class Guardian:
                 return
 
     def _heeded(self, line: str) -> float:
-        """Heed one line of the guardian; return the time (s) until which it may be silent."""
+        """Heed one line of the guardian; return the time (s) until which it may be silent, 0 if it does not say."""
         word, _, rest = line.partition(" ")
         if word == ALIVE:
             return float(rest)

@@ -31,7 +31,7 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
-from labnis.errors import BusyError, ConfigurationError
+from labnis.errors import BusyError, ConfigurationError, TakenOverError
 from labnis.safety.heartbeat import (
     ACTING,
     ALIVE,
@@ -107,7 +107,7 @@ class _Watch:
         self._acts_at = float("inf")
         self._pause = SHORTEST_PAUSE
         self._safe = False
-        self._gives_up = False
+        self._gives_up = self._acts_in_place = self._session_is_over = False
         self._log: Path | None = None
         for body in (self._listen, self._await_death):
             threading.Thread(target=body, daemon=True).start()
@@ -121,7 +121,10 @@ class _Watch:
 
     def _listen(self) -> None:
         for line in self._heard:
-            self._lines.put(line.decode().strip())
+            said = line.decode().strip()
+            self._session_is_over |= said in (FAILED, RELEASE)
+            self._lines.put(said)
+        self._session_is_over = True
         self._lines.put(DIED)
 
     def _await_death(self) -> None:
@@ -180,8 +183,11 @@ class _Watch:
         """Act for a run that lives, and note when to look again; the answer to the run."""
         say(sys.stdout, ACTING)
         cause = self._missed() if self._gives_up else f"the run (process {self._run}) does not respond"
+        self._acts_in_place = True
         try:
             report = f"{SAFE} {_line(self._all_at_their_ends(of_run=self._run, patience=0.0))}"
+        except TakenOverError as error:  # it acts again at once, with locks of its own
+            report = f"{NOT_SAFE} {_line(error)}"
         except Exception as error:  # noqa: BLE001  # last resort: report, never raise
             report = f"{NOT_SAFE} {_line(error)}"
             self._report(f"{cause}, the guardian failed, too: {_told(error)}")
@@ -191,6 +197,7 @@ class _Watch:
             self._safe = True
             if self._gives_up:  # it sets nothing more, so that there is nothing to look after
                 self._moved.clear()
+        self._acts_in_place = False
         self._acts_at = time.monotonic() + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
         return report
@@ -254,7 +261,9 @@ class _Watch:
         self._heartbeat.declare(seconds)
 
     def permit(self) -> None:
-        """Do nothing: nothing takes over from a guardian."""
+        """Raise TakenOverError if it acts in place of a run whose session is over: the locks may be another's now."""
+        if self._acts_in_place and self._session_is_over:
+            raise TakenOverError("the session of the run is over", safe=False)
 
 
 def _append(path: Path, text: str) -> None:

@@ -23,8 +23,6 @@ class Declarations:
     ----------
     oversight
         Is told.
-    before_write
-        Called before each write to what moves; raises if nothing may be written.
 
     Attributes
     ----------
@@ -35,12 +33,11 @@ class Declarations:
 
     """
 
-    def __init__(self, oversight: Oversight, before_write: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, oversight: Oversight) -> None:
         self.patience = oversight.patience
         self.watchdog: StationWatchdog | None = None
         self._on_reconnected: Callable[[str], None] = lambda said: None
         self._oversight = oversight
-        self._before_write = before_write
         self._unannounced = self._blocked_until = 0.0
 
     def count(self, instrument: Any) -> None:
@@ -103,9 +100,8 @@ class Declarations:
             self.alive(0.0)
 
     def permit(self) -> None:
-        """Raise TakenOverError if the guardian of this run has taken over, or what `before_write` raises."""
+        """Raise TakenOverError if the guardian of this run has taken over."""
         self._oversight.permit()
-        self._before_write()
         self.sleeps(0.0)
 
     def watchdog_problem(self) -> str:

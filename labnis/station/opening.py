@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ from labnis.station.connecting import (
     serial_locks,
 )
 from labnis.station.declaring import Declarations
-from labnis.station.held_locks import HeldLocks
+from labnis.station.lock import HeldLock, hold
 from labnis.station.lock_names import lock_name_of_serial, lock_name_of_station, lock_names_of_address
 from labnis.station.oversight import NoOversight, Oversight
 from labnis.station.parameter_source import ParameterSource
@@ -74,8 +74,6 @@ class OpenStation:
         Instrument → role → stand-in that fills it, because the twin has no panel of its model.
     alive, blocking, permit, watchdog_problem, watch_connections
         See `labnis.station.declaring`.
-    hold, lost_lock
-        See `labnis.station.held_locks`.
 
     """
 
@@ -90,10 +88,8 @@ class OpenStation:
     ) -> None:
         self.config = config
         self.record = record
-        self._locks = HeldLocks(stack, of_run)
-        self._declarations = declarations = Declarations(oversight, self._locks.keep)
+        self._declarations = declarations = Declarations(oversight)
         self.alive, self.blocking, self.permit = declarations.alive, declarations.blocking, declarations.permit
-        self.hold, self.lost_lock = self._locks.hold, self._locks.lost
         self.watchdog_problem, self.watch_connections = declarations.watchdog_problem, declarations.watch_connections
         clock: Clock = SystemClock(declarations.sleeps) if twin is None else twin.clock
         self.clock = clock if record is None else record.watched(clock)
@@ -102,6 +98,8 @@ class OpenStation:
         self.roles = Roles(clock=self.clock, wiring=config.wiring)
         self._stack = stack
         self._twin = twin
+        self._of_run = of_run
+        self._locks: dict[str, HeldLock] = {}
         self._station = CheckedStation(config.instruments)
         self._serials: dict[str, str] = {}  # lock name of the serial number → entry
         self._libraries: list[Library] = []  # closed last
@@ -147,7 +145,7 @@ class OpenStation:
         names = instruments_of(self.config.wiring, [self.config.roles[role] for role in new])
         addresses = {name: self._address(name) for name in names}
         if self._twin is None:
-            self.hold(address_locks(self.config, addresses))
+            self.lock(address_locks(self.config, addresses))
         for name in names:
             self._connect(name)
         own = {"current"} if self.config.source_reads_current else set()
@@ -164,7 +162,7 @@ class OpenStation:
             return None
         name = spec.instrument
         try:
-            self.hold(lock_names_of_address(self._address(name) or name))
+            self.lock(lock_names_of_address(self._address(name) or name))
             self._connect(name)
             require_watchdog(self.config, name, self._instruments[name])
             require_patient(self.config, spec.timeout, self._instruments)
@@ -192,7 +190,7 @@ class OpenStation:
             if twin is None and not is_simulated(identity):
                 serial = lock_name_of_serial(identity)
                 require_one_entry(self.config, self._serials, name, serial)
-                self.hold(serial_locks(self.config, name, serial))  # it may be open elsewhere by another address
+                self.lock(serial_locks(self.config, name, serial))  # it may be open elsewhere by another address
         except BaseException:
             close(instrument)
             raise
@@ -200,6 +198,15 @@ class OpenStation:
         self._stack.callback(close, instrument)
         self._declarations.count(instrument)
         self.alive(0.0)
+
+    def lock(self, names: Collection[str]) -> None:
+        """Hold the locks called `names`, too, until the station is closed; BusyError if another process holds one."""
+        found = hold({*names} - self._locks.keys(), of_run=self._of_run)
+        self._locks |= self._stack.enter_context(found)
+
+    def lost_lock(self) -> str:
+        """What happened to a lock that no longer keeps others away; empty if all do."""
+        return next((problem for lock in self._locks.values() if (problem := lock.problem())), "")
 
     def _address(self, name: str) -> str | None:
         """VISA address of the instrument `name`; that of its panel in a dry run."""
@@ -385,7 +392,7 @@ def open_station(
     with contextlib.ExitStack() as stack:
         station = OpenStation(config, stack, twin, record, oversight or NoOversight(), of_run)
         if twin is None:  # the instruments of a twin are in this process, so they are not shared
-            station.hold([lock_name_of_station(config.path)])
+            station.lock([lock_name_of_station(config.path)])
         try:
             yield station
         finally:

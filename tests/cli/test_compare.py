@@ -60,7 +60,7 @@ def test_simulated_instruments_of_another_seed_are_others(labnis: Commands, tmp_
         found.append(compared(labnis, *(json.loads(one)["runs"][0] for one in ran)))
     same, others = found
     gaps = [next(one for one in each["differences"] if one["result"] == "gap") for each in (same, others)]
-    assert same["notes"] == []
+    assert not [note for note in same["notes"] if "not in the budget" not in note]
     assert "simulated instruments are others" in " ".join(others["notes"])
     assert gaps[0]["sigma"] < 0.3 * gaps[1]["sigma"]
     assert max(one["error"] for one in others["differences"]) < 2

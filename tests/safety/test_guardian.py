@@ -2,11 +2,9 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,6 @@ from drivers.errors import InstrumentError
 from labnis.errors import BusyError, TakenOverError
 from labnis.safety.guardian import Guardian
 from labnis.station import load_station
-from labnis.station.held_locks import HeldLocks
 from labnis.station.lock import hold
 from labnis.station.lock_names import lock_name_of_station
 
@@ -38,6 +35,7 @@ INSTRUMENTS = '''
 """Instruments whose levels outlive every process, in a file beside this one."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from drivers.roles import SourceReading
@@ -192,32 +190,26 @@ def test_a_guardian_that_dies_while_it_acts_is_a_loss(left_by: Callable[..., dic
     assert losses and "does not respond" in losses[0]
 
 
-def test_a_station_that_acts_for_a_run_holds_the_locks_that_the_run_releases(tmp_path: Path) -> None:
-    """Or else another program could move the same instruments meanwhile."""
-    code = "import sys; from pathlib import Path; from labnis.station.lock import hold\n"
-    code += "with hold(['one', 'two'], Path(sys.argv[1])): print('held', flush=True); sys.stdin.readline()\n"
-    code += "print('released', flush=True); sys.stdin.readline()\n"
-    with (
-        subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as run,
-        pytest.MonkeyPatch.context() as patch,
-        ExitStack() as stack,
-    ):
-        assert run.stdin is not None and run.stdout is not None
-        patch.setattr("labnis.station.lock.shared_folder", lambda: tmp_path)
-        assert run.stdout.readline() == "held\n"
-        locks = HeldLocks(stack, of_run=run.pid)
-        locks.hold(["one"])
-        locks.keep()
-        with pytest.raises(BusyError), hold(["one"]):
-            pass
-        run.stdin.write("\n")
-        run.stdin.flush()
-        assert run.stdout.readline() == "released\n"
-        locks.keep()
-        assert locks.lost() == ""
-        with pytest.raises(BusyError), hold(["one"]):  # by this process now
-            pass
-        locks.hold(["two"])
-        run.stdin.write("\n")
+def test_a_session_that_ends_while_its_guardian_acts_in_its_place_leaves_it_no_locks(
+    left_by: Callable[..., dict[str, float]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guardian goes on with locks of its own: what another program holds, it does not move."""
+    path, state = tmp_path / "station.yaml", tmp_path / "state.json"
+    path.write_text(STATION.replace("ramp_rate: 0.5", "ramp_rate: 5.0e-4"), encoding="utf-8")  # 4 s from 2 mV to 0
+    monkeypatch.setattr("labnis.safety.guardian.ATTEMPT", -46.5)  # waits for 1.5 s
+    config = load_station(path)
+    name = lock_name_of_station(path)
+    with Guardian(config, on_loss=lambda why: None) as guardian, hold([name]):
+        guardian.start()
+        guardian.note("bias", True)
+        process = guardian._process
+        guardian.failed(InstrumentError("source", "does not answer.", "Look at it."))
+        with pytest.raises(TakenOverError, match="has not reached zero yet"):
+            guardian.permit()
+    assert process is not None
+    while process.poll() is None:
+        with suppress(BusyError), hold([name]):
+            before = state.read_text(encoding="utf-8")
+            time.sleep(0.2)
+            assert state.read_text(encoding="utf-8") == before, "it moves what another program holds"
+    assert json.loads(state.read_text(encoding="utf-8"))["source"] == 0.0

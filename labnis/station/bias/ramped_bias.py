@@ -239,6 +239,7 @@ class RampedBias:
     def _switched_off_at_zero(self) -> str:
         """Ramp to zero and switch the output off; what has kept it on, empty if it is off."""
         self.to_zero()
+        self._oversight.permit()
         try:
             self.source.output_off()
             problem = "the output still reads as on" if self.source.output_enabled() else ""

@@ -185,7 +185,7 @@ def test_a_guardian_that_dies_while_it_acts_is_a_loss(left_by: Callable[..., dic
         process.send_signal(signal.SIGSTOP)
         began = time.monotonic()
         guardian.failed(InstrumentError("source", "does not answer.", "Look at it."))
-        assert time.monotonic() - began < 5.0
+        assert time.monotonic() - began < 12.0  # it waits for 15 s for one that lives
         guardian.permit()
     assert losses and "does not respond" in losses[0]
 

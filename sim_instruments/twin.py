@@ -180,6 +180,7 @@ def open_twin(
     library = cast(LabnisVisaLibrary, manager.visalib)
     _IN_USE.add(visalib)
     try:
+        library.load()
         library.connect(wiring, instruments, stated)
         library.reset(seed)
         world = library.world

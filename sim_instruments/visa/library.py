@@ -64,12 +64,17 @@ class LabnisVisaLibrary(SimVisaLibrary):  # type: ignore[misc]  # pyvisa-sim pub
     def _init(self) -> None:
         # Clients may live in several threads; the World and its clock are one.
         self._turn = RLock()
-        self.truth = load_truth(Path(self.library_path))
-        self.world = World(self.truth, self._new_clock())
+        self.load()
         self.connect({}, PLAIN)
         self.sessions: dict[int, PanelSession] = {}
         self._handles = itertools.count(FIRST_HANDLE)
         self._locks: dict[FrontPanel, VISASession] = {}
+
+    def load(self) -> None:
+        """Make a new World of the truth file, which may be another one since PyVISA made this library."""
+        with self._turn:
+            self.truth = load_truth(Path(self.library_path))
+            self.world = World(self.truth, self._new_clock())
 
     def connect(
         self,

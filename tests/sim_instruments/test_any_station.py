@@ -293,3 +293,18 @@ def test_plain_labnis_has_its_five_instruments_again_afterwards(truth: Path) -> 
     with opened(truth):
         assert len(pyvisa.ResourceManager(library).list_resources()) == 4
     assert len(pyvisa.ResourceManager(library).list_resources()) == 5
+
+
+def test_a_truth_file_that_was_changed_is_simulated_as_it_is_now(tmp_path: Path) -> None:
+    """PyVISA keeps the library of a path while anything refers to it, such as garbage of an earlier session."""
+    path = tmp_path / "truth.yaml"
+    text = ISOTHERMAL_TEXT
+    assert "gap: 215.0e-6" in text
+    path.write_text(text, encoding="utf-8")
+    kept = pyvisa.ResourceManager(f"{path}@labnis")
+    for gap in (215e-6, 180e-6):
+        path.write_text(text.replace("gap: 215.0e-6", f"gap: {gap}"), encoding="utf-8")
+        with open_twin(path, seed=1, wiring={}) as twin:
+            assert twin.truth["gap"] == pytest.approx(gap, rel=1e-3)
+            assert f"gap: {gap}" in twin.truth_text
+    kept.close()

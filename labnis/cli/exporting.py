@@ -11,7 +11,7 @@ from labnis.errors import RequestError
 from labnis.exchange.crates import write_crate
 from labnis.exchange.exporting import FORMATS
 from labnis.exchange.exporting import export as written_as
-from labnis.experiment.run import device_of, of_device, stored_run
+from labnis.experiment.run import Run, device_of, of_device, stored_run
 from labnis.ledger.of_station import doubts_by_fit, ledger_of
 from labnis.station import load_station
 from labnis.storage import find_run, list_runs, read_metadata, unreadable_runs
@@ -37,15 +37,15 @@ def export(
     if to == "nexus" and out.resolve().is_relative_to(folder.resolve()):
         raise RequestError(f"--out {out}: a copy of a run in the data folder {folder} would be another run of its id")
 
-    def doubts_of(path: Path) -> dict[str, list[str]]:
-        doubts = doubts_by_fit(station, data, path, stored_run(path).warnings)
+    def doubts_of(one: Run) -> dict[str, list[str]]:
+        doubts = doubts_by_fit(station, data, one.path, one.warnings)
         for text in doubts_in_words(doubts):
-            say(f"labnis: {path.name} is in doubt: {text}", err=True)
+            say(f"labnis: {one.path.name} is in doubt: {text}", err=True)
         return doubts
 
     if to != _CRATE:
         path = find_run(folder, run)
-        say("\n".join(map(str, written_as(path, to, out, doubts_of(path)))))
+        say("\n".join(map(str, written_as(path, to, out, doubts_of(stored_run(path))))))
         return
     listed = list_runs(folder)
     runs = of_device([one.path for one in listed if one.cooldown == run], run, config.device.name)
@@ -64,6 +64,6 @@ def export(
             f"labnis: of {len(absent)} runs the ledger has calibrations, and {folder} no file: {', '.join(absent)}",
             err=True,
         )
-    doubted = [stored_run(path).doubted(doubts_of(path)) for path in runs]
+    doubted = [one.doubted(doubts_of(one)) for one in map(stored_run, runs)]
     write_crate(run, doubted, [record_of(one) for one in found], out)
     say(f"{out}: {len(runs)} runs, {len(found)} calibrations")

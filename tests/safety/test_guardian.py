@@ -35,7 +35,6 @@ INSTRUMENTS = '''
 """Instruments whose levels outlive every process, in a file beside this one."""
 
 import json
-from contextlib import suppress
 from pathlib import Path
 
 from drivers.roles import SourceReading
